@@ -1,0 +1,191 @@
+"""The cohort: five tables with a manifest, in memory as Arrow, on disk as Parquet with hashed names.
+
+`manifest.json` is the only commit point: tables are written under names that hold their hash, then
+the manifest is replaced in one step, then tables that no manifest names are removed. So nothing is
+ever half-written, and a patient who is taken out is in no file that remains.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.dictionary import TABLES, Table, load_dictionary
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
+from imnm_fhir.issues import Issue
+from imnm_fhir.written import replace_atomically
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The five tables by name, the manifest, and the issues found while they were made.
+
+    `manifest` is JSON: `format`, `origin` (`site file`, `fhir` or `pool`), `created`,
+    `dictionary_version`, `sites` (by site id: name, country, language, cut_off, kind, legal_basis,
+    pseudonym, mapping, sources), `tables` and `issues` (file, sha256, rows), `validation` (null, or
+    what passed), `stamps` (what was allowed against the rules).
+    """
+
+    manifest: dict[str, Any]
+    tables: Mapping[str, "pa.Table"]
+    issues: tuple[Issue, ...] = field(default=())
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The ids of the sites, sorted."""
+        return tuple(sorted(self.manifest["sites"]))
+
+
+def arrow_schema(table: Table) -> "pa.Schema":
+    """The Arrow schema of a table: text but for the booleans and the row number."""
+    import pyarrow as pa
+
+    kinds = {"text": pa.string(), "boolean": pa.bool_(), "integer": pa.int32()}
+    return pa.schema([(name, kinds[table.types[name]]) for name in table.columns])
+
+
+def table_from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> "pa.Table":
+    """An Arrow table of the cohort from rows as dicts; columns that a row lacks are null."""
+    import pyarrow as pa
+
+    table = load_dictionary().tables[name]
+    listed = list(rows)
+    for row in listed:
+        unknown = set(row) - set(table.columns)
+        if unknown:
+            raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+    columns = {column: [row.get(column) for row in listed] for column in table.columns}
+    return pa.table(columns, schema=arrow_schema(table))
+
+
+def new_manifest(origin: str, sites: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A manifest without tables; `write_cohort` adds them."""
+    return {
+        "format": FORMAT,
+        "origin": origin,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dictionary_version": load_dictionary().version,
+        "sites": {site: dict(about) for site, about in sites.items()},
+        "tables": {},
+        "issues": None,
+        "validation": None,
+        "stamps": [],
+    }
+
+
+def sort_rows(table: "pa.Table", name: str) -> "pa.Table":
+    """The table in the order of its key, so that equal cohorts have equal files."""
+    key = [(column, "ascending") for column in load_dictionary().tables[name].key]
+    return table.sort_by(key) if table.num_rows else table
+
+
+def write_cohort(cohort: Cohort, folder: Path) -> Cohort:
+    """Write the cohort into `folder` and return it with the manifest as written.
+
+    A folder that holds a cohort is replaced in one step; one that holds anything else is refused.
+    Raises `ImnmFhirError` where the folder cannot be written; the old data stay as they were.
+    """
+    _check_place(folder)
+    try:
+        (folder / "tables").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImnmFhirError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from None
+    manifest = dict(cohort.manifest)
+    tables = {name: sort_rows(cohort.tables[name], name) for name in TABLES}
+    manifest["tables"] = {name: _write_table(tables[name], name, folder) for name in TABLES}
+    manifest["issues"] = _write_table(_issue_table(cohort.issues), "issues", folder)
+    write_manifest(manifest, folder)
+    return replace(cohort, manifest=manifest, tables=tables)
+
+
+def write_manifest(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Commit: replace the manifest in one step, then remove the tables that it does not name."""
+    with replace_atomically(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    named = {entry["file"] for entry in [*manifest["tables"].values(), manifest["issues"]] if entry}
+    for path in (folder / "tables").iterdir():
+        if f"tables/{path.name}" not in named:
+            path.unlink()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of the cohort in `folder`; raises `ImnmFhirError` where there is none."""
+    path = folder / MANIFEST
+    if not folder.exists():
+        raise ImnmFhirError(f"{folder}: no such folder; give the --out of an earlier harmonise or import")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ImnmFhirError(f"{folder}: holds no cohort (no {MANIFEST}); run imnm-fhir harmonise first") from None
+    except (OSError, ValueError) as error:
+        raise ImnmFhirError(f"{path}: cannot be read ({error}); harmonise again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "sites" not in manifest:
+        raise ImnmFhirError(f"{path}: is no cohort manifest of format {FORMAT}; harmonise again")
+    return manifest
+
+
+def read_cohort(folder: Path) -> Cohort:
+    """The cohort in `folder`, each table checked against its hash."""
+    manifest = read_manifest(folder)
+    tables = {name: _read_table(folder, manifest["tables"][name], name) for name in TABLES}
+    issues = _read_table(folder, manifest["issues"], "issues").to_pylist()
+    return Cohort(manifest, tables, tuple(Issue(**row) for row in issues))
+
+
+def table_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 by table: what a validation is bound to."""
+    return {name: manifest["tables"][name]["sha256"] for name in TABLES}
+
+
+def _check_place(folder: Path) -> None:
+    if folder.is_file():
+        raise ImnmFhirError(f"{folder}: is a file; give a folder as --out")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise ImnmFhirError(f"{folder}: exists and holds no cohort; choose an empty or new folder")
+
+
+def _issue_table(issues: Sequence[Issue]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.int32() if name == "row" else pa.string()) for name in ISSUE_COLUMNS])
+    return pa.Table.from_pylist([issue.record() for issue in issues], schema=schema)
+
+
+def _write_table(table: "pa.Table", name: str, folder: Path) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    digest = hashlib.sha256(content).hexdigest()
+    file = f"tables/{name}.{digest[:16]}.parquet"
+    with replace_atomically(folder / file) as temporary:
+        temporary.write_bytes(content)
+    return {"file": file, "sha256": digest, "rows": table.num_rows}
+
+
+def _read_table(folder: Path, entry: Mapping[str, Any], name: str) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / str(entry["file"])
+    if path.resolve().parent != (folder / "tables").resolve():
+        raise ImnmFhirError(f"{folder / MANIFEST}: names a file outside its folder; harmonise again")
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise ImnmFhirError(f"{path}: was changed after it was written; harmonise again")
+    return pq.read_table(pa.BufferReader(content))

@@ -1,0 +1,40 @@
+"""DuckDB, opened so that it stays offline, out of other people's folders and within its memory."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@contextmanager
+def open_engine(memory_limit: str = "200MB", threads: int | None = None) -> Iterator[
+    "duckdb.DuckDBPyConnection"
+]:
+    """A DuckDB connection in memory with a temporary folder of its own, removed at the end.
+
+    Extensions are neither installed nor loaded by themselves (hospitals have no internet, and nothing
+    is to be fetched in silence); the configuration is locked; insertion order is not preserved, so
+    that memory is bounded: queries whose order matters say ORDER BY.
+    """
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": memory_limit,
+            "temp_directory": folder,
+            "preserve_insertion_order": False,
+        }
+        if threads:
+            config["threads"] = threads
+        connection = duckdb.connect(":memory:", config=config)
+        try:
+            connection.execute("SET enable_progress_bar = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
