@@ -1,0 +1,81 @@
+"""Why a text is no number of the declared style: a rule and a message for each way."""
+
+import re
+
+from imnm_fhir.values.unreadable import Unreadable
+from imnm_fhir.values.words import all_words, fold
+
+DIGITS = r"[0-9][0-9.,'’ ]*"
+ANY_NUMBER = rf"[<>≤≥≦≧=]* *[+-]?{DIGITS}"
+
+# The first that fits explains; the signs of {style} come from the mapping.
+PROBLEMS = [
+    (r"", "unreadable-number", "expected a number, the cell is blank"),
+    (
+        r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}( .*)?|[0-9]{1,2}[-. ]+[^\W\d]{3,}\.?",
+        "date-in-number",
+        "expected a number, found a date; a spreadsheet may have made it of other text",
+    ),
+    (
+        rf"{ANY_NUMBER} *[-–—~〜] *{ANY_NUMBER}",
+        "range",
+        "expected one number, found a range; write one of the two, or < or > before it",
+    ),
+    (
+        r"[0-9]+ */ *[0-9]+",
+        "fraction",
+        "expected one number, found two with a slash; write the first, or map the column's words",
+    ),
+    (
+        rf"{DIGITS}[+-]+|[+-]*\({DIGITS}\)",
+        "graded-number",
+        "expected a number, found one with a grade; map the column's words to values",
+    ),
+    (
+        r"[IVX]+(/[IVX]+)?",
+        "roman-number",
+        "expected a number in digits, found Roman ones; map the column's words to values",
+    ),
+    (
+        r"[<>]?[+-]?[0-9]+([.,][0-9]+)?E[+-]?[0-9]+",
+        "exponent",
+        "expected a number written out; a spreadsheet's short form has lost its last digits",
+    ),
+]
+SIGNS_ONLY = re.compile(r"[<>≤≥≦≧=]* *[+-]?[0-9.,'’ ]*[0-9][0-9.,'’ ]*")
+STARTS_WITH_NUMBER = re.compile(rf"{ANY_NUMBER} *[^\W\d_]|{ANY_NUMBER}.*[%°/µ]")
+
+
+def why_not_a_number(written: str, decimal: str, thousands: str) -> Unreadable:
+    """The reason, to be raised. `written` is plain text that is no number of the style."""
+    for pattern, rule, message in PROBLEMS:
+        if re.fullmatch(pattern, written):
+            return Unreadable(rule, message)
+    if SIGNS_ONLY.fullmatch(written):
+        return _wrong_signs(written, decimal, thousands)
+    if _is_approximate(written):
+        return Unreadable(
+            "approximate", "expected a number, found an approximate one; give the number measured"
+        )
+    if STARTS_WITH_NUMBER.match(written):
+        return Unreadable(
+            "number-with-text",
+            "expected a number alone, found text after it; put the unit into the mapping or a "
+            "column of its own",
+        )
+    return Unreadable("unreadable-number", "expected a number, found other text")
+
+
+def _wrong_signs(written: str, decimal: str, thousands: str) -> Unreadable:
+    style = f"decimal '{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
+    if thousands and thousands in written:
+        return Unreadable("thousands", f"expected groups of three digits with {style}")
+    return Unreadable(
+        "number-style", f"expected {style}, found other signs; declare the column's style"
+    )
+
+
+def _is_approximate(written: str) -> bool:
+    found = re.search(r"[0-9]", written)
+    words = {fold(word.word) for word in all_words() if word.set == "approximate"}
+    return found is not None and fold(written[: found.start()].rstrip("<>≤≥≦≧= ")) in words
