@@ -99,7 +99,9 @@ def write_cohort(cohort: Cohort, folder: Path) -> Cohort:
     try:
         (folder / "tables").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImnmFhirError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from None
+        raise ImnmFhirError(
+            f"{folder}: cannot be made ({error.strerror}); choose another --out"
+        ) from None
     manifest = dict(cohort.manifest)
     tables = {name: sort_rows(cohort.tables[name], name) for name in TABLES}
     manifest["tables"] = {name: _write_table(tables[name], name, folder) for name in TABLES}
@@ -122,14 +124,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of the cohort in `folder`; raises `ImnmFhirError` where there is none."""
     path = folder / MANIFEST
     if not folder.exists():
-        raise ImnmFhirError(f"{folder}: no such folder; give the --out of an earlier harmonise or import")
+        raise ImnmFhirError(
+            f"{folder}: no such folder; give the --out of an earlier harmonise or import"
+        )
     try:
         manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ImnmFhirError(f"{folder}: holds no cohort (no {MANIFEST}); run imnm-fhir harmonise first") from None
+        raise ImnmFhirError(
+            f"{folder}: holds no cohort (no {MANIFEST}); run imnm-fhir harmonise first"
+        ) from None
     except (OSError, ValueError) as error:
         raise ImnmFhirError(f"{path}: cannot be read ({error}); harmonise again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "sites" not in manifest:
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or "sites" not in manifest
+    ):
         raise ImnmFhirError(f"{path}: is no cohort manifest of format {FORMAT}; harmonise again")
     return manifest
 
@@ -157,7 +167,9 @@ def _check_place(folder: Path) -> None:
 def _issue_table(issues: Sequence[Issue]) -> "pa.Table":
     import pyarrow as pa
 
-    schema = pa.schema([(name, pa.int32() if name == "row" else pa.string()) for name in ISSUE_COLUMNS])
+    schema = pa.schema(
+        [(name, pa.int32() if name == "row" else pa.string()) for name in ISSUE_COLUMNS]
+    )
     return pa.Table.from_pylist([issue.record() for issue in issues], schema=schema)
 
 
@@ -181,7 +193,9 @@ def _read_table(folder: Path, entry: Mapping[str, Any], name: str) -> "pa.Table"
 
     path = folder / str(entry["file"])
     if path.resolve().parent != (folder / "tables").resolve():
-        raise ImnmFhirError(f"{folder / MANIFEST}: names a file outside its folder; harmonise again")
+        raise ImnmFhirError(
+            f"{folder / MANIFEST}: names a file outside its folder; harmonise again"
+        )
     try:
         content = path.read_bytes()
     except OSError:

@@ -106,7 +106,9 @@ class Element:
     category: str | None = None
     key_by: str | None = None  # "date" where a series has neither record id nor time point
     reported: bool = False
-    group: str | None = None  # antibody_msa, biopsy, emg, ...: what rules and tables speak of together
+    group: str | None = (
+        None  # antibody_msa, biopsy, emg, ...: what rules and tables speak of together
+    )
     attributes: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
 
@@ -214,7 +216,9 @@ def _value_set(name: str, raw: dict[str, Any], faults: _Faults, file: str, text:
     for code in codes.values():
         for pair in code.accepted:
             if pair in seen:
-                faults.add(file, text, f"{name}.codes.{code.key}", f"shares {pair[1]} with {seen[pair]}")
+                faults.add(
+                    file, text, f"{name}.codes.{code.key}", f"shares {pair[1]} with {seen[pair]}"
+                )
             seen[pair] = code.key
     return ValueSet(name, raw["definition"], raw["local"], codes)
 
@@ -242,7 +246,9 @@ def _element(name: str, table: str, raw: dict[str, Any], sets: Mapping[str, Valu
     for unit in [*([raw["unit"]] if "unit" in raw else []), *raw.get("units", [])]:
         if not is_ucum(unit):
             raise ImnmFhirError(f"unit '{unit}' is not UCUM")
-    own = Coding(load_project().local("CodeSystem", "element"), name.replace("_", "-"), raw["labels"]["en"])
+    own = Coding(
+        load_project().local("CodeSystem", "element"), name.replace("_", "-"), raw["labels"]["en"]
+    )
     codings = _codings(raw.get("codes", []), own)
     return Element(
         name=name,
@@ -319,7 +325,9 @@ def read_dictionary(folder: Traversable) -> Dictionary:
     elements: dict[str, Element] = {}
     for each in _each_element(folder, sets, faults):
         if each.name in elements:
-            faults.found.append(f"{each.table}.toml: {each.name} is also in {elements[each.name].table}.toml")
+            faults.found.append(
+                f"{each.table}.toml: {each.name} is also in {elements[each.name].table}.toml"
+            )
         elements[each.name] = each
     if faults.found:
         raise Problems("the dictionary has faults:", faults.found)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_engine(memory_limit: str = "200MB", threads: int | None = None) -> Iterator[
-    "duckdb.DuckDBPyConnection"
-]:
+def open_engine(
+    memory_limit: str = "200MB", threads: int | None = None
+) -> Iterator["duckdb.DuckDBPyConnection"]:
     """A DuckDB connection in memory with a temporary folder of its own, removed at the end.
 
     Extensions are neither installed nor loaded by themselves (hospitals have no internet, and nothing

@@ -23,6 +23,8 @@ def resource_id(key: str) -> str:
 
 def check_site_id(site: str) -> str:
     """`site`, if it may stand in addresses and codes: a-z, 0-9, `_` and `-`, 1 to 40 characters."""
-    if not 1 <= len(site) <= 40 or not all(c.isascii() and (c.islower() or c.isdigit() or c in "_-") for c in site):
+    if not 1 <= len(site) <= 40 or not all(
+        c.isascii() and (c.islower() or c.isdigit() or c in "_-") for c in site
+    ):
         raise ImnmFhirError("a site id has 1 to 40 of a-z, 0-9, _ and -, such as madrid_es")
     return site

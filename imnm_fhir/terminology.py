@@ -89,5 +89,7 @@ def parse_coding(text: str) -> Coding:
     system = load_project().system(short)
     display = load_codes().get((system, code))
     if display is None:
-        raise ImnmFhirError(f"code '{text}' is not in terminology/codes.csv; add it with its source")
+        raise ImnmFhirError(
+            f"code '{text}' is not in terminology/codes.csv; add it with its source"
+        )
     return Coding(system, code, display)

@@ -67,7 +67,7 @@ class _Import:
                 table=table,
                 file=located.file,
                 row=located.line,
-            )  # fmt: skip
+            )
         )
 
 
@@ -159,9 +159,14 @@ def _as_answer(table: str, row: dict[str, Any]) -> dict[str, Any]:
     kept = {name: row[name] for name in ("patient_id", "organization_id") if name in row}
     said = row.get("value_code") or row.get("n")
     return {
-        **kept, "element": element.attributes.get("answer"), "time_point": row.get("time_point"), "n": said,
-        "value_boolean": False, "value_text": row.get("value_text"), "date": date,
-    }  # fmt: skip
+        **kept,
+        "element": element.attributes.get("answer"),
+        "time_point": row.get("time_point"),
+        "n": said,
+        "value_boolean": False,
+        "value_text": row.get("value_text"),
+        "date": date,
+    }
 
 
 def _assemble(state: _Import) -> Cohort:
@@ -183,7 +188,7 @@ def _assemble(state: _Import) -> Cohort:
                 file=at.file,
                 row=at.line,
                 column=path,
-            )  # fmt: skip
+            )
         )
     used = {row["site"] for row in tables["patients"]}
     about = {site: sites.get(site, {}) for site in sorted(used | set(sites))}

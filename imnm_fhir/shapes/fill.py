@@ -32,33 +32,37 @@ def fill(table: str, row: Row) -> dict[str, Any]:
     """
     shape = load_shapes()[table]
     full = add_derived(table, row)
-    filled = _fill_fields(shape.fields, full)
-    if shape.variants:
-        present = [each for each in shape.variants if full.get(each.when) is not None]
-        if not present:
-            raise ImnmFhirError(
-                f"{table}, element {row.get('element')}: a row needs a value or a missing reason"
-            )
-        filled |= _fill_fields(present[0].fields, full)
-        _check_carried(table, row, present[0])
-    return filled
+    present = [each for each in shape.variants if full.get(each.when) is not None]
+    if shape.variants and not present:
+        raise ImnmFhirError(
+            f"{table}, element {row.get('element')}: a row needs a value or a missing reason"
+        )
+    variant = present[0] if present else None
+    _check_carried(table, row, variant)
+    return _fill_fields(shape.fields(variant), full)
 
 
-def _check_carried(table: str, row: Row, variant: Variant) -> None:
+def _check_carried(table: str, row: Row, variant: Variant | None) -> None:
     carried = carried_columns(table, variant)
     lost = [name for name, value in row.items() if value is not None and name not in carried]
     if lost:
+        beside = f" beside {variant.when}" if variant else ""
         raise ImnmFhirError(
-            f"{table}, element {row.get('element')}: {variant.when} cannot stand beside {', '.join(lost)}"
+            f"{table}, element {row.get('element')}: no place for {', '.join(lost)}{beside}"
         )
 
 
 @cache
 def carried_columns(table: str, variant: Variant | None) -> frozenset[str]:
     """The columns that a resource carries: those of the holes, the key, and what stays at the site."""
-    fields = load_shapes()[table].fields + (variant.fields if variant else ())
-    inside = {column for each in fields for column in columns_inside(each.node)}
-    return frozenset(inside | {*load_dictionary().tables[table].key, "id", *PROVENANCE})
+    inside = {
+        column
+        for each in load_shapes()[table].fields(variant)
+        for column in (each.when, *columns_inside(each.node))
+        if column
+    }
+    key = ("site",) if table == "organization" else load_dictionary().tables[table].key
+    return frozenset({*inside, *key, "id", *PROVENANCE})
 
 
 def add_derived(table: str, row: Row) -> dict[str, Any]:

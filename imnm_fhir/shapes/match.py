@@ -161,12 +161,10 @@ def _element_by_value(table: str, resource: Mapping[str, Any]) -> str:
 
 
 def _read_resource(shape: Shape, resource: Mapping[str, Any], element: str | None) -> _Found:
-    fields = shape.fields
-    if shape.variants:
-        present = [each for each in shape.variants if each.fields[0].key in resource]
-        if len(present) != 1:
-            raise _Mismatch("holds no value or reason that is read, or more than one")
-        fields += present[0].fields
+    present = [each for each in shape.variants if each.fields[0].key in resource]
+    if shape.variants and len(present) != 1:
+        raise _Mismatch("holds no value or reason that is read, or more than one")
+    fields = shape.fields(present[0] if present else None)
     return _read_object(fields, resource, "", element)
 
 

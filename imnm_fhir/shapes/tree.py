@@ -81,12 +81,17 @@ class Variant:
 
 @dataclass(frozen=True)
 class Shape:
-    """The FHIR resource of one table: its fields and, if any, its variants in order."""
+    """The FHIR resource of one table: its fields before and after those of its variants, if any."""
 
     name: str
     resource: str
-    fields: tuple[Field, ...]
+    before: tuple[Field, ...]
+    after: tuple[Field, ...]
     variants: tuple[Variant, ...]
+
+    def fields(self, variant: Variant | None = None) -> tuple[Field, ...]:
+        """The fields in the order in which they are written, with those of one variant."""
+        return self.before + (variant.fields if variant else ()) + self.after
 
 
 def holes(node: Node) -> Iterator[Hole]:
@@ -139,8 +144,11 @@ def _shape(name: str, raw: dict[str, Any]) -> Shape:
         Variant(each.pop("when"), tuple(_field(key, value) for key, value in each.items()))
         for each in raw.pop("variants", [])
     )
-    fields = tuple(_field(key, value) for key, value in raw.items())
-    return Shape(name, raw["resourceType"], fields, variants)
+    keys = list(raw)
+    place = keys.index("*") if "*" in keys else len(keys)
+    before = tuple(_field(key, raw[key]) for key in keys[:place])
+    after = tuple(_field(key, raw[key]) for key in keys[place + 1 :])
+    return Shape(name, raw["resourceType"], before, after, variants)
 
 
 @cache
