@@ -7,258 +7,220 @@ reads it. All faults of the files are reported together, each with file and line
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from imnm_fhir.declarations import (
+    PROVENANCE,
+    TABLES,
+    TYPES,
+    Code,
+    Dictionary,
+    Element,
+    Range,
+    Table,
+    ValueSet,
+    fold_header,
+    header_names,
+)
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.terminology import Coding, load_project, mappings, parse_coding
+from imnm_fhir.terminology import Coding, load_codes, load_project, mappings, parse_coding
 
-TABLES = ("patients", "observations", "medications", "conditions", "procedures")
-PROVENANCE = ("file", "sheet", "row", "column")
-TYPES = ("number", "code", "boolean", "date", "text", "event")
+__all__ = [
+    "PROVENANCE",
+    "TABLES",
+    "TYPES",
+    "Code",
+    "Dictionary",
+    "Element",
+    "Range",
+    "Table",
+    "ValueSet",
+    "fold_header",
+    "header_names",
+    "load_dictionary",
+    "read_dictionary",
+]
 
-
-@dataclass(frozen=True)
-class Table:
-    """One of the five tables: its FHIR resource, its key columns, all its columns in order."""
-
-    name: str
-    resource: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    types: Mapping[str, str]
-
-    @property
-    def data_columns(self) -> tuple[str, ...]:
-        """The columns that count when two cohorts are compared: all but the provenance."""
-        return tuple(name for name in self.columns if name not in PROVENANCE)
-
-
-@dataclass(frozen=True)
-class Code:
-    """One value of a value set: its key, what it means, the codings written, those accepted."""
-
-    key: str
-    definition: str
-    labels: Mapping[str, str]
-    codings: tuple[Coding, ...]
-    accepted: frozenset[tuple[str, str]]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+ELEMENT_KEYS = (
+    "definition", "type", "labels", "names", "columns", "codes", "also", "unit", "units", "enzyme",
+    "graded", "range", "value_set", "category", "key", "reported", "group", "source",
+)  # fmt: skip
+CODE_KEYS = ("definition", "labels", "codes", "also")
+SET_KEYS = ("definition", "local", "system", "codes")
+MARK = re.compile(r"[SLPV]|[RV]\d+[a-z]?")  # of domain sources
+Raw = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ValueSet:
-    """The values that a coded element may take. `local`: published as the project's CodeSystem."""
+@dataclass
+class _File:
+    """One file of the dictionary as read, and what is wrong in it."""
 
     name: str
-    definition: str
-    local: bool
-    codes: Mapping[str, Code]
+    text: str
+    raw: Raw
+    faults: list[str]
 
-    @cached_property
-    def keys_by_code(self) -> dict[tuple[str, str], str]:
-        """Key by (system, code), for every coding that is written or accepted."""
-        return {pair: code.key for code in self.codes.values() for pair in code.accepted}
-
-    def members(self, **attributes: Any) -> tuple[str, ...]:
-        """The keys whose attributes have these values, such as `members(group="statin")`."""
-        return tuple(
-            key
-            for key, code in self.codes.items()
-            if all(code.attributes.get(name) == value for name, value in attributes.items())
-        )
+    def fault(self, section: str, message: object) -> None:
+        """Note a fault of a section (`ck`, `drug.codes.atorvastatin`) with its line."""
+        said = f"lacks {message}" if isinstance(message, KeyError) else str(message)
+        *parents, last = section.split(".")
+        written = r"\.".join([*map(re.escape, parents), rf'"?{re.escape(last)}"?'])
+        hit = re.search(rf"^\[{written}\]|^{written} *=", self.text, re.M)
+        line = self.text.count("\n", 0, hit.start()) + 1 if hit else 1
+        self.faults.append(f"{self.name}, line {line}: {section}: {said}")
 
 
-@dataclass(frozen=True)
-class Range:
-    """Plausible range in the element's unit, both ends inside. `mark` is that of domain sources."""
-
-    low: str | None
-    high: str | None
-    mark: str
-
-
-@dataclass(frozen=True)
-class Element:
-    """One common data element.
-
-    `type` is one of `TYPES`; `unit` is UCUM; `units` are those kept unconverted (assay units that
-    convert to nothing); `enzyme` says that IU is read as U; `graded` that a `+` or `-` may follow.
-    `codings` are written in this order, the project's own last; `accepted` are those read.
-    """
-
-    name: str
-    table: str
-    definition: str
-    type: str
-    labels: Mapping[str, str]
-    names: tuple[str, ...]
-    codings: tuple[Coding, ...]
-    accepted: frozenset[tuple[str, str]]
-    unit: str | None = None
-    units: tuple[str, ...] = ()
-    enzyme: bool = False
-    graded: bool = False
-    range: Range | None = None
-    value_set: str | None = None
-    category: str | None = None
-    key_by: str | None = None  # "date" where a series has neither record id nor time point
-    reported: bool = False
-    group: str | None = (
-        None  # antibody_msa, biopsy, emg, ...: what rules and tables speak of together
-    )
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    source: str | None = None
+def _open(folder: Traversable, name: str, faults: list[str]) -> _File:
+    text = (folder / name).read_text("utf-8")
+    try:
+        return _File(name, text, tomllib.loads(text), faults)
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"{name}: {error}")
+        return _File(name, text, {}, faults)
 
 
-@dataclass(frozen=True)
-class Dictionary:
-    """All tables, value sets and elements."""
-
-    version: str
-    tables: Mapping[str, Table]
-    value_sets: Mapping[str, ValueSet]
-    column_value_sets: Mapping[str, str]
-    elements: Mapping[str, Element]
-
-    def of_table(self, table: str) -> dict[str, Element]:
-        """The elements of one table by name."""
-        return {name: each for name, each in self.elements.items() if each.table == table}
-
-    def of_group(self, group: str) -> tuple[str, ...]:
-        """The names of the elements of one group, in the dictionary's order."""
-        return tuple(name for name, each in self.elements.items() if each.group == group)
-
-    def element(self, name: str) -> Element:
-        """The element called `name`; raises `ImnmFhirError` with near names where there is none."""
-        if name in self.elements:
-            return self.elements[name]
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.elements, 3)
-        hint = f"; near: {', '.join(near)}" if near else ""
-        raise ImnmFhirError(f"no element is called '{name}'{hint} (see imnm-fhir elements)")
-
-    def value_set_of(self, element: str, column: str) -> ValueSet | None:
-        """The value set of a column for an element, or None where the column holds no codes."""
-        name = self.column_value_sets.get(column)
-        if column == "value_code":
-            name = self.elements[element].value_set
-        return self.value_sets[name] if name else None
-
-    @cached_property
-    def elements_by_code(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
-        """Element names by (table, system, code) of an accepted code."""
-        found: dict[tuple[str, str, str], tuple[str, ...]] = {}
-        for each in self.elements.values():
-            for system, code in each.accepted:
-                place = (each.table, system, code)
-                found[place] = (*found.get(place, ()), each.name)
-        return found
+def read_dictionary(folder: Traversable) -> Dictionary:
+    """The dictionary in `folder`; raises `Problems` with every fault, each with file and line."""
+    faults: list[str] = []
+    raw_tables = _open(folder, "tables.toml", faults).raw
+    if faults:  # without tables nothing else can be read
+        raise Problems("the dictionary has faults:", faults)
+    tables = _tables(raw_tables)
+    sets = _value_sets(_open(folder, "value_sets.toml", faults))
+    files = {table: _open(folder, f"{table}.toml", faults) for table in TABLES}
+    elements: dict[str, Element] = {}
+    for table, file in files.items():
+        for each in _elements(file, tables[table], sets):
+            if each.name in elements:
+                file.fault(each.name, f"is also in {elements[each.name].table}.toml")
+            elements.setdefault(each.name, each)
+    _check_together(elements, sets, files)
+    if faults:
+        raise Problems("the dictionary has faults:", faults)
+    version = load_project().dictionary_version
+    return Dictionary(version, tables, sets, raw_tables["value_sets"], elements)
 
 
-class _Faults:
-    """Collects what is wrong in the files, with file and line, until all are read."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def add(self, file: str, text: str, section: str, message: str) -> None:
-        pattern = re.compile(rf"^\[\"?{re.escape(section)}\"?\]|^{re.escape(section)} *=", re.M)
-        hit = pattern.search(text) or re.search(rf"\b{re.escape(section.split('.')[-1])}\b", text)
-        line = text.count("\n", 0, hit.start()) + 1 if hit else 1
-        self.found.append(f"{file}, line {line}: {section}: {message}")
+@cache
+def load_dictionary() -> Dictionary:
+    """The dictionary that is installed with the package."""
+    return read_dictionary(mappings() / "dictionary")
 
 
-def _codings(names: list[str], local: Coding | None) -> tuple[Coding, ...]:
-    return tuple(parse_coding(name) for name in names) + ((local,) if local else ())
+def _tables(raw: Raw) -> dict[str, Table]:
+    tables = {}
+    for name in TABLES:
+        columns = (*raw[name]["columns"], "id", *PROVENANCE)
+        kinds = {column: raw["types"].get(column, "text") for column in columns}
+        tables[name] = Table(name, raw[name]["resource"], tuple(raw[name]["key"]), columns, kinds)
+    return tables
 
 
-def _accepted(codings: tuple[Coding, ...], also: list[str]) -> frozenset[tuple[str, str]]:
-    own = {(each.system, each.code) for each in codings}
-    return frozenset(own | {(each.system, each.code) for each in map(parse_coding, also)})
+def _value_sets(file: _File) -> dict[str, ValueSet]:
+    sets = {}
+    for name, raw in file.raw.items():
+        try:
+            _check_keys(raw, SET_KEYS, strict=True)
+            sets[name] = _value_set(file, name, raw)
+        except (ImnmFhirError, KeyError) as error:
+            file.fault(name, error)
+    return sets
 
 
-def _require_labels(labels: Mapping[str, str]) -> None:
-    lacking = [lang for lang in load_project().languages if lang not in labels]
+def _value_set(file: _File, name: str, raw: Raw) -> ValueSet:
+    system = raw.get("system")
+    codes: dict[str, Code] = {}
+    seen: dict[tuple[str, str], str] = {}
+    for key, entry in raw["codes"].items():
+        try:
+            _check_keys(entry, CODE_KEYS)
+            codes[key] = _code(key, entry, _own_coding(name, raw["local"], system, key, entry))
+        except (ImnmFhirError, KeyError) as error:
+            file.fault(f"{name}.codes.{key}", error)
+            continue
+        for pair in sorted(codes[key].accepted & seen.keys()):
+            file.fault(f"{name}.codes.{key}", f"shares code {pair[1]} with {seen[pair]}")
+        seen |= dict.fromkeys(codes[key].accepted, key)
+    return ValueSet(name, raw["definition"], raw["local"], codes, system)
+
+
+def _own_coding(name: str, local: bool, system: str | None, key: str, entry: Raw) -> Coding | None:
+    if system:
+        return Coding(system, key, entry["labels"]["en"])
+    if not local:
+        return None
+    address = load_project().local("CodeSystem", name)
+    return Coding(address, key.replace("_", "-"), entry["labels"]["en"])
+
+
+def _code(key: str, raw: Raw, own: Coding | None) -> Code:
+    _check_labels(raw["labels"])
+    codings = _codings(raw, own)
+    if not codings:
+        raise ImnmFhirError("no code is written for it: give codes, or make the set local")
+    attributes = {name: value for name, value in raw.items() if name not in CODE_KEYS}
+    definition = raw.get("definition", raw["labels"]["en"])
+    return Code(key, definition, raw["labels"], codings, _accepted(raw, codings), attributes)
+
+
+def _codings(raw: Raw, own: Coding | None) -> tuple[Coding, ...]:
+    return tuple(map(parse_coding, raw.get("codes", []))) + ((own,) if own else ())
+
+
+def _accepted(raw: Raw, codings: tuple[Coding, ...]) -> frozenset[tuple[str, str]]:
+    read = (*codings, *map(parse_coding, raw.get("also", [])))
+    return frozenset((each.system, each.code) for each in read)
+
+
+def _check_labels(labels: Mapping[str, str]) -> None:
+    lacking = [lang for lang in load_project().languages if not labels.get(lang)]
     if lacking:
         raise ImnmFhirError(f"no label in {', '.join(lacking)}")
 
 
-def _code(value_set: str, local: bool, key: str, raw: dict[str, Any]) -> Code:
-    known = {"definition", "labels", "codes", "also"}
-    _require_labels(raw["labels"])
-    address = load_project().local("CodeSystem", value_set)
-    own = Coding(address, key.replace("_", "-"), raw["labels"]["en"]) if local else None
-    codings = _codings(raw.get("codes", []), own)
-    if not codings:
-        raise ImnmFhirError("no code is written for it: give codes, or make the set local")
-    return Code(
-        key=key,
-        definition=raw.get("definition", raw["labels"]["en"]),
-        labels=raw["labels"],
-        codings=codings,
-        accepted=_accepted(codings, raw.get("also", [])),
-        attributes={name: value for name, value in raw.items() if name not in known},
-    )
+def _check_keys(raw: Any, known: tuple[str, ...], strict: bool = False) -> None:
+    """Refuse what is no section, and a key that is nearly a known one: it would be an attribute."""
+    if not isinstance(raw, dict):
+        raise ImnmFhirError("is no section of its own")
+    for key in raw.keys() - set(known):
+        near = get_close_matches(key, known, 1, 0.75)
+        if near or strict:
+            raise ImnmFhirError(f"key '{key}' is not known" + f"; near: {near[0]}" * bool(near))
 
 
-def _value_set(name: str, raw: dict[str, Any], faults: _Faults, file: str, text: str) -> ValueSet:
-    codes: dict[str, Code] = {}
-    for key, entry in raw["codes"].items():
+def _elements(file: _File, table: Table, sets: Mapping[str, ValueSet]) -> Iterator[Element]:
+    for name, raw in file.raw.items():
         try:
-            codes[key] = _code(name, raw["local"], key, entry)
+            _check_keys(raw, ELEMENT_KEYS)
+            element = _element(name, table.name, raw)
         except (ImnmFhirError, KeyError) as error:
-            faults.add(file, text, f"{name}.codes.{key}", _said(error))
-    seen: dict[tuple[str, str], str] = {}
-    for code in codes.values():
-        for pair in code.accepted:
-            if pair in seen:
-                faults.add(
-                    file, text, f"{name}.codes.{code.key}", f"shares {pair[1]} with {seen[pair]}"
-                )
-            seen[pair] = code.key
-    return ValueSet(name, raw["definition"], raw["local"], codes)
+            file.fault(name, error)
+            continue
+        for message in _element_faults(element, table, sets):
+            file.fault(name, message)
+        yield element
 
 
-def _said(error: Exception) -> str:
-    return f"lacks {error}" if isinstance(error, KeyError) else str(error)
-
-
-_ELEMENT_KEYS = {
-    "definition", "type", "labels", "names", "codes", "also", "unit", "units", "enzyme", "graded",
-    "range", "value_set", "category", "key", "reported", "group", "source",
-}  # fmt: skip
-
-
-def _element(name: str, table: str, raw: dict[str, Any], sets: Mapping[str, ValueSet]) -> Element:
-    from imnm_fhir.units import is_ucum
-
-    if raw["type"] not in TYPES:
-        raise ImnmFhirError(f"type '{raw['type']}' is none of {', '.join(TYPES)}")
-    _require_labels(raw["labels"])
-    if raw.get("value_set") and raw["value_set"] not in sets:
-        raise ImnmFhirError(f"no value set is called '{raw['value_set']}'")
-    if raw["type"] == "code" and not raw.get("value_set"):
-        raise ImnmFhirError("a coded element needs a value_set")
-    for unit in [*([raw["unit"]] if "unit" in raw else []), *raw.get("units", [])]:
-        if not is_ucum(unit):
-            raise ImnmFhirError(f"unit '{unit}' is not UCUM")
-    own = Coding(
-        load_project().local("CodeSystem", "element"), name.replace("_", "-"), raw["labels"]["en"]
-    )
-    codings = _codings(raw.get("codes", []), own)
+def _element(name: str, table: str, raw: Raw) -> Element:
+    labels = raw["labels"]
+    _check_labels(labels)
+    address = load_project().local("CodeSystem", "element")
+    codings = _codings(raw, Coding(address, name.replace("_", "-"), labels["en"]))
     return Element(
         name=name,
         table=table,
         definition=raw["definition"],
         type=raw["type"],
-        labels=raw["labels"],
+        labels=labels,
         names=tuple(raw.get("names", [])),
         codings=codings,
-        accepted=_accepted(codings, raw.get("also", [])),
+        accepted=_accepted(raw, codings),
+        column_names={column: tuple(names) for column, names in raw.get("columns", {}).items()},
         unit=raw.get("unit"),
         units=tuple(raw.get("units", [])),
         enzyme=raw.get("enzyme", False),
@@ -269,75 +231,71 @@ def _element(name: str, table: str, raw: dict[str, Any], sets: Mapping[str, Valu
         key_by=raw.get("key"),
         reported=raw.get("reported", False),
         group=raw.get("group"),
-        attributes={key: value for key, value in raw.items() if key not in _ELEMENT_KEYS},
+        attributes={key: value for key, value in raw.items() if key not in ELEMENT_KEYS},
         source=raw.get("source"),
     )
 
 
-def _range(raw: dict[str, Any] | None) -> Range | None:
+def _range(raw: Raw | None) -> Range | None:
     if raw is None:
         return None
     low, high = (None if raw.get(end) is None else str(raw[end]) for end in ("min", "max"))
+    if low and high and Decimal(low) > Decimal(high):
+        raise ImnmFhirError(f"range from {low} to {high} is the wrong way round")
+    if not MARK.fullmatch(str(raw["mark"])):
+        raise ImnmFhirError(f"range has the mark '{raw['mark']}', which names no source")
     return Range(low, high, raw["mark"])
 
 
-def _tables(raw: dict[str, Any]) -> dict[str, Table]:
-    types = raw["types"]
-    tables = {}
-    for name in TABLES:
-        columns = (*raw[name]["columns"], "id", *PROVENANCE)
-        kinds = {column: types.get(column, "text") for column in columns}
-        tables[name] = Table(name, raw[name]["resource"], tuple(raw[name]["key"]), columns, kinds)
-    return tables
+def _element_faults(each: Element, table: Table, sets: Mapping[str, ValueSet]) -> Iterator[str]:
+    from imnm_fhir.units import is_ucum
+
+    if each.type not in TYPES:
+        yield f"type '{each.type}' is none of {', '.join(TYPES)}"
+    for unit in (each.unit, *each.units):
+        if unit is not None and not is_ucum(unit):
+            yield f"unit '{unit}' is not UCUM"
+    if each.value_set and each.value_set not in sets:
+        yield f"no value set is called '{each.value_set}'"
+    if (each.type == "code") != bool(each.value_set) and each.type != "event":
+        yield "a coded element needs a value_set, and only such a one has it"
+    if each.type == "number" and not each.unit:
+        yield "a number needs a unit; {score} and 1 are units too"
+    if each.range and each.type != "number" and not each.units:
+        yield "has a range but no number"
+    if each.key_by not in (None, "date"):
+        yield f"key '{each.key_by}' is not date"
+    for column in each.column_names.keys() - set(table.columns):
+        yield f"{table.name} has no column '{column}'"
+    category = (load_project().system("observation-category"), each.category)
+    if (each.table == "observations" or each.category) and category not in load_codes():
+        yield f"category '{each.category}' is no observation category"
 
 
-def _sections(folder: Traversable, file: str, faults: _Faults) -> tuple[str, dict[str, Any]]:
-    text = (folder / file).read_text("utf-8")
-    try:
-        return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        faults.found.append(f"{file}: {error}")
-        return text, {}
-
-
-def _each_element(
-    folder: Traversable, sets: Mapping[str, ValueSet], faults: _Faults
-) -> Iterator[Element]:
-    for table in TABLES:
-        file = f"{table}.toml"
-        text, raw = _sections(folder, file, faults)
-        for name, entry in raw.items():
-            try:
-                yield _element(name, table, entry, sets)
-            except (ImnmFhirError, KeyError) as error:
-                faults.add(file, text, name, _said(error))
-
-
-def read_dictionary(folder: Traversable) -> Dictionary:
-    """The dictionary in `folder`; raises `Problems` with every fault, each with file and line."""
-    faults = _Faults()
-    _, tables = _sections(folder, "tables.toml", faults)
-    text, raw_sets = _sections(folder, "value_sets.toml", faults)
-    sets = {
-        name: _value_set(name, raw, faults, "value_sets.toml", text)
-        for name, raw in raw_sets.items()
-    }
-    elements: dict[str, Element] = {}
-    for each in _each_element(folder, sets, faults):
-        if each.name in elements:
-            faults.found.append(
-                f"{each.table}.toml: {each.name} is also in {elements[each.name].table}.toml"
-            )
-        elements[each.name] = each
-    if faults.found:
-        raise Problems("the dictionary has faults:", faults.found)
-    project = load_project()
-    return Dictionary(
-        project.dictionary_version, _tables(tables), sets, tables["value_sets"], elements
-    )
-
-
-@cache
-def load_dictionary() -> Dictionary:
-    """The dictionary that is installed with the package."""
-    return read_dictionary(mappings() / "dictionary")
+def _check_together(
+    elements: Mapping[str, Element], sets: Mapping[str, ValueSet], files: Mapping[str, _File]
+) -> None:
+    """Note what is wrong between elements: shared headers and codes, references to nothing."""
+    headers: dict[str, str] = {}
+    codes: dict[tuple[str, str, str], str] = {}
+    for name, column, header in header_names(elements.values()):
+        place = f"{name}.{column}"
+        first = headers.setdefault(fold_header(header), place)
+        if first != place:
+            files[elements[name].table].fault(name, f"header '{header}' is that of {first} too")
+    for each in elements.values():
+        file = files[each.table]
+        for system, code in sorted(each.accepted):
+            first = codes.setdefault((each.table, system, code), each.name)
+            if first != each.name:
+                file.fault(each.name, f"shares code {code} with {first}")
+        answer = each.attributes.get("answer")
+        if answer and not (answer in elements and elements[answer].type == "boolean"):
+            file.fault(each.name, f"answer '{answer}' is no element with a yes or no")
+        value_set = sets.get(each.value_set or "")
+        known = (
+            {code.attributes.get("group") for code in value_set.codes.values()} if value_set else ()
+        )
+        for group in each.attributes.get("takes", ()):
+            if group not in known:
+                file.fault(each.name, f"takes '{group}', a group that no value has")
