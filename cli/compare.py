@@ -1,4 +1,4 @@
-"""imnm-fhir compare: are two cohorts the same?"""
+"""imnm-fhir compare: tells whether two cohorts are the same."""
 
 import sys
 from pathlib import Path

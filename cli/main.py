@@ -43,8 +43,7 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="imnm-fhir")
 def imnm_fhir() -> None:
-    """Harmonise, validate, exchange as FHIR R4 and pool cohorts of immune-mediated necrotizing
-    myopathy.
+    """Harmonise, validate, exchange as FHIR R4 and pool cohorts of IMNM patients.
 
     Example: imnm-fhir demo build/demo
     """
