@@ -14,7 +14,7 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.terminology import mappings
 
 ANNOTATION = re.compile(r"\{[!-z|~]+\}")
-INTEGER = re.compile(r"[1-9][0-9]*")
+INTEGER = re.compile(r"10*")  # 109 is 10 to the ninth with its exponent lost
 EXPONENT = re.compile(r"[+-]?[1-9][0-9]?")
 Dimensions = tuple[tuple[str, int], ...]
 
@@ -118,7 +118,7 @@ def _read_component(text: str, symbols: dict[str, Measure]) -> tuple[Measure, st
 
 
 def _read_simple_unit(text: str, symbols: dict[str, Measure]) -> tuple[Measure, str]:
-    """The longest symbol with its exponent, or an integer; `ONE` where the text has neither."""
+    """The longest symbol with its exponent, or a power of ten; `ONE` where the text has neither."""
     symbol = max((name for name in symbols if text.startswith(name)), key=len, default="")
     if symbol:
         return _raised(symbols[symbol], text[len(symbol) :])

@@ -15,6 +15,8 @@ from imnm_fhir.values import canonical_number, fold
 from imnm_fhir.values.numbers import DECIMALS, too_precise
 from imnm_fhir.values.words import read_synonyms
 
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+
 
 def is_ucum(code: str) -> bool:
     """Whether the code is UCUM, of the units that `mappings/units.toml` knows."""
@@ -83,7 +85,9 @@ def ucum(text: str, enzyme: bool = False) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+    """The text without spaces, in plain characters; ×10⁹ is 10*9, which NFKC would make 109."""
+    power = re.sub(rf"[x×]? *10 *([{SUPERSCRIPTS}]+)", r"10*\1", text)
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", power))
 
 
 def _spelled(squeezed: str, enzyme: bool) -> str | None:

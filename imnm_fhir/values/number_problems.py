@@ -3,7 +3,7 @@
 import re
 
 from imnm_fhir.values.unreadable import Unreadable
-from imnm_fhir.values.words import all_words, fold
+from imnm_fhir.values.words import is_approximate
 
 DIGITS = r"[0-9][0-9.,'’ ]*"
 ANY_NUMBER = rf"[<>≤≥≦≧=]* *[+-]?{DIGITS}"
@@ -53,7 +53,7 @@ def why_not_a_number(written: str, decimal: str, thousands: str) -> Unreadable:
             return Unreadable(rule, message)
     if SIGNS_ONLY.fullmatch(written):
         return _wrong_signs(written, decimal, thousands)
-    if _is_approximate(written):
+    if is_approximate(re.split(r"[0-9<>≤≥≦≧=]", written)[0].strip()):
         return Unreadable(
             "approximate", "expected a number, found an approximate one; give the number measured"
         )
@@ -73,9 +73,3 @@ def _wrong_signs(written: str, decimal: str, thousands: str) -> Unreadable:
     return Unreadable(
         "number-style", f"expected {style}, found other signs; declare the column's style"
     )
-
-
-def _is_approximate(written: str) -> bool:
-    found = re.search(r"[0-9]", written)
-    words = {fold(word.word) for word in all_words() if word.set == "approximate"}
-    return found is not None and fold(written[: found.start()].rstrip("<>≤≥≦≧= ")) in words

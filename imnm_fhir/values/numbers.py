@@ -13,7 +13,7 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.number_problems import why_not_a_number
 from imnm_fhir.values.unreadable import Unreadable
-from imnm_fhir.values.words import all_words, fold
+from imnm_fhir.values.words import is_approximate
 
 SIGNIFICANT_DIGITS, DECIMALS = 15, 6
 DECIMAL_SIGNS = (".", ",")
@@ -116,14 +116,9 @@ def read_approximate(text: str, decimal: str = ".", thousands: str = "") -> tupl
     written = plain(text)
     start = re.search(r"[0-9<>≤≥≦≧+-]", written)
     words = written[: start.start()].strip() if start else ""
-    if fold(words) not in _approximate():
+    if not is_approximate(words):
         raise Unreadable("unreadable-number", "expected a number after a word such as 'about'")
     return words, read_number(written[len(words) :], decimal, thousands)
-
-
-@cache
-def _approximate() -> frozenset[str]:
-    return frozenset(fold(word.word) for word in all_words() if word.set == "approximate")
 
 
 def ambiguous_number(text: str) -> bool:

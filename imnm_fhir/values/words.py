@@ -132,6 +132,18 @@ def all_words() -> tuple[Word, ...]:
     return tuple(words)
 
 
+def is_approximate(words: str) -> bool:
+    """Whether the words before a number make it approximate, with or without a full stop."""
+    return fold(words).rstrip(".") in _approximate()
+
+
+@cache
+def _approximate() -> frozenset[str]:
+    return frozenset(
+        fold(word.word).rstrip(".") for word in all_words() if word.set == "approximate"
+    )
+
+
 def read_synonyms(name: str) -> list[tuple[str, dict[str, str]]]:
     """The lines of `mappings/synonyms/<name>`, each with its place for a message."""
     lines = (mappings() / "synonyms" / name).read_text("utf-8").splitlines()
