@@ -1,0 +1,147 @@
+"""A server on loopback that answers what a test tells it to, and remembers what it was asked."""
+
+import json
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import trustme
+
+NO_CHANGE = "SUCCESSFUL_UPDATE_NO_CHANGE"
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def entries(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.body)["entry"]
+        return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`short` announces more bytes than are sent; `lost` closes the connection instead."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    short: bool = False
+    lost: bool = False
+
+
+def fhir(content: object, status: int = 200, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps(content).encode()
+    return Answer(status, body, {"Content-Type": "application/fhir+json", **named})
+
+
+def outcome(words: str, status: int = 400, code: str = "") -> Answer:
+    return fhir(outcome_json(words, code), status)
+
+
+def outcome_json(words: str, code: str = "") -> dict[str, object]:
+    issue: dict[str, object] = {"severity": "error", "code": "processing", "diagnostics": words}
+    if code:
+        issue = {"severity": "information", "details": {"coding": [{"code": code}]}}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def metadata(version: str = "4.0.1") -> Answer:
+    software = {"name": "Stand-in", "version": "1"}
+    return fhir(
+        {"resourceType": "CapabilityStatement", "fhirVersion": version, "software": software}
+    )
+
+
+class StandIn:
+    """Answers from `script` first, one each, then from `answer`; metadata says R4 until told."""
+
+    def __init__(self, port: int) -> None:
+        self.base_url = f"http://127.0.0.1:{port}/fhir"
+        self.asked: list[Asked] = []
+        self.script: list[Answer] = []
+        self.answer: Callable[[Asked], Answer] = lambda asked: outcome("not told", 404)
+        self.metadata: Callable[[Asked], Answer] = lambda asked: metadata()
+
+    def reply(self, asked: Asked) -> Answer:
+        if asked.path.startswith("/fhir/metadata"):
+            return self.metadata(asked)
+        self.asked.append(asked)
+        return self.script.pop(0) if self.script else self.answer(asked)
+
+
+class Store:
+    """A server that keeps what transactions send, as a whole or not at all."""
+
+    def __init__(self, refuses: Callable[[dict[str, Any]], str | None] = lambda _: None) -> None:
+        self.refuses = refuses
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.versions: dict[str, int] = {}
+
+    def __call__(self, asked: Asked) -> Answer:
+        entries = asked.entries()
+        for entry in entries:
+            if words := self.refuses(entry["resource"]):
+                return outcome(words)
+        return bundle("transaction-response", [{"response": self.put(entry)} for entry in entries])
+
+    def put(self, entry: dict[str, Any]) -> dict[str, object]:
+        place, resource = entry["request"]["url"], entry["resource"]
+        if self.kept.get(place) == resource:
+            return {"status": "200 OK", "outcome": outcome_json("", NO_CHANGE)}
+        status = "200 OK" if place in self.kept else "201 Created"
+        self.kept[place] = resource
+        self.versions[place] = self.versions.get(place, 0) + 1
+        return {"status": status, "etag": str(self.versions[place])}
+
+
+def bundle(kind: str, entries: list[dict[str, Any]], **members: object) -> Answer:
+    return fhir({"resourceType": "Bundle", "type": kind, "entry": entries, **members})
+
+
+@contextmanager
+def stand_in(certificate: trustme.LeafCert | None = None) -> Iterator[StandIn]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            asked = Asked(self.command, self.path, dict(self.headers.items()), body)
+            answer = told.reply(asked)
+            if answer.lost:
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.send_response_only(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body) + 10 * answer.short))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_POST = do_PUT = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        told = StandIn(http.server_port)
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(tls)
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
+            told.base_url = told.base_url.replace("http:", "https:")
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield told
+        finally:
+            http.shutdown()
+            thread.join()
