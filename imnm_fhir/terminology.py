@@ -6,6 +6,7 @@ source) and of the project's own CodeSystems are ever written.
 """
 
 import csv
+import io
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -36,10 +37,15 @@ class Coding:
 
 @dataclass(frozen=True)
 class Project:
-    """The project's addresses: `base`, short names of systems, other addresses of the same system."""
+    """The project's addresses: `base`, short names of systems, other addresses of the same system.
+
+    `publisher`, `dictionary_version` and `dictionary_date` stand in every FHIR definition.
+    """
 
     base: str
+    publisher: str
     dictionary_version: str
+    dictionary_date: str
     languages: tuple[str, ...]
     systems: dict[str, str]
     same_system: dict[str, str]
@@ -66,7 +72,9 @@ def load_project() -> Project:
     raw: dict[str, Any] = tomllib.loads((mappings() / "project.toml").read_text("utf-8"))
     return Project(
         base=raw["base"],
+        publisher=raw["publisher"],
         dictionary_version=raw["dictionary_version"],
+        dictionary_date=raw["dictionary_date"],
         languages=tuple(raw["languages"]),
         systems=raw["systems"],
         same_system=raw["same_system"],
@@ -76,8 +84,9 @@ def load_project() -> Project:
 @cache
 def load_codes() -> dict[tuple[str, str], str]:
     """Display by (system, code) for every verified public code."""
-    with (mappings() / "terminology" / "codes.csv").open(encoding="utf-8", newline="") as lines:
-        return {(row["system"], row["code"]): row["display"] for row in csv.DictReader(lines)}
+    text = (mappings() / "terminology" / "codes.csv").read_text("utf-8")
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return {(row["system"], row["code"]): row["display"] for row in rows}
 
 
 def parse_coding(text: str) -> Coding:
