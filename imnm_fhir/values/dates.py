@@ -177,6 +177,8 @@ def _named_day(year: str, month: str, day: str) -> str:
 
 def ambiguous_date(text: str) -> bool:
     """Whether the date depends on the order of day, month and year, as `03/04/2019` does."""
+    if ISO.fullmatch(text):
+        return False
     dates = set()
     for order in ORDERS:
         try:
