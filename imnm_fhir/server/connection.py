@@ -117,7 +117,8 @@ class Connection:
             if not repeatable or monotonic() - start + wait > patience:
                 more = f"; it asks to wait {asked:.0f} seconds" if asked else ""
                 times = f" ({attempt + 1} attempts)" if attempt else ""
-                raise ServerError(f"{self.base_url}: {trouble}{times}{more}: try again later")
+                advice = "try again later" if response is not None else "check address and network"
+                raise ServerError(f"{self.base_url}: {trouble}{times}{more}: {advice}")
             logger.warning("%s: %s, next attempt in %.1f s", self.base_url, trouble, wait)
             sleep(wait)
         raise AssertionError("count() has no end")

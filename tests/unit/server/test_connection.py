@@ -112,14 +112,17 @@ def test_credentials_are_sent_to_the_server_alone(server: StandIn, clock: Clock)
         assert not other.asked
 
 
+@pytest.mark.parametrize("loopback", [True, False])
 def test_nobody_takes_no_password_from_netrc(
-    server: StandIn, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: StandIn, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: bool
 ) -> None:
+    monkeypatch.setattr("imnm_fhir.server.session.is_loopback", lambda url: loopback)
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ana password canary\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # nothing of this machine goes there
+    monkeypatch.setenv("NO_PROXY", "" if loopback else "127.0.0.1")
     server.answer = lambda asked: OK
     with connect(server.base_url) as connection:
         assert connection.request("GET", "Patient/1").status == 200

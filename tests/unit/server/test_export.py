@@ -16,7 +16,7 @@ Resource = dict[str, Any]
 Write = Callable[..., dict[str, Path]]
 
 
-def observation(number: int, patient: int = 0, **members: object) -> Resource:
+def observation(number: int, patient: int = 0, **members: Any) -> Resource:
     subject = {"reference": f"Patient/p{patient}"}
     return {"resourceType": "Observation", "id": f"o{number}", "subject": subject, **members}
 
@@ -127,6 +127,28 @@ def test_what_points_to_a_refused_patient_stays_home(
     ]
     assert "Patient/p1, which was refused" in sent.failures[1].said
     assert len(store.kept) == 6
+
+
+def test_what_points_to_a_refused_resource_of_the_same_bundle_stays_home(
+    server: StandIn, connection: Connection, write: Write
+) -> None:
+    server.answer = store = Store(bad(0))
+    second = observation(1, hasMember=[{"reference": "Observation/o0"}])
+    sent = export_resources(connection, write(Observation=[observation(0), second]))
+    assert [(failure.id, failure.status) for failure in sent.failures] == [
+        ("o0", 400),
+        ("o1", None),
+    ]
+    assert not store.kept
+
+
+def test_one_answer_that_is_no_json_is_asked_for_again(
+    server: StandIn, connection: Connection, write: Write
+) -> None:
+    server.answer = Store()
+    server.script = [Answer(200, b'{"resourceType":"Bundle","entry"')]
+    sent = export_resources(connection, write(Observation=[observation(0)]))
+    assert (sent.created, sent.requests) == ({"Observation": 1}, 2)
 
 
 def test_too_large_is_halved_and_remembered(
