@@ -39,7 +39,7 @@ IDENTITY: dict[str, Column] = {
     "newest_date_element": ("text", "Element of the newest date"),
     "last_event": ("date", "As newest_date, without death, last contact and consent"),
     "last_event_element": ("text", "Element of the last event"),
-    "consent": ("text", "valid, none, unknown, no, withdrawn, expired or not-yet, on study.today"),
+    "consent": ("text", "Consent on study.today: valid, legal-basis, no, withdrawn, expired, ..."),
     "consent_reported": ("text", "The answer to reuse of the data: yes, no, unknown, withdrawn"),
     "legal_basis": ("text", "What the site declares in the place of consent"),
 }
@@ -108,7 +108,10 @@ SEROLOGY: dict[str, Column] = {
     "antibodies_tested_count": ("integer", "Number of antibodies with a result"),
     "antibodies_positive": ("text", "List of all positive antibodies, associated ones included"),
     "ana": ("text", "ANA: positive, borderline, negative, untested"),
-    "serogroup": ("text", "hmgcr, srp, dual, seronegative, unknown, by the study's variants"),
+    "serogroup": (
+        "text",
+        "hmgcr, srp, dual, seronegative, unknown, or a group of the study's variants",
+    ),
     "serogroup_default": ("text", "Serogroup by the default: a positive decides"),
     "serogroup_other_untested": ("boolean", "One of HMGCR and SRP decides, the other is untested"),
     "serogroup_reported": ("text", "Serogroup as the site says it"),
@@ -151,8 +154,10 @@ TESTS: dict[str, Column] = {
     "biopsy_lymphocytic_infiltrate": ("boolean", "Lymphocytic infiltrate"),
     "biopsy_macrophagic_infiltrate": ("boolean", "Macrophagic infiltrate"),
     "biopsy_infiltrate": ("boolean", "Lymphocytic or macrophagic infiltrate"),
-    "biopsy_hla1": ("text", "HLA-I: positive, borderline, negative, untested"),
-    "biopsy_mac": ("text", "MAC (C5b-9): positive, borderline, negative, untested"),
+    "biopsy_hla1": ("text", "HLA-I: positive, negative, untested"),
+    "biopsy_mac": ("text", "MAC (C5b-9): positive, negative, untested"),
+    "biopsy_p62": ("text", "Sarcoplasmic p62: positive, negative, untested"),
+    "biopsy_cd20": ("text", "CD20: positive, negative, untested"),
     "biopsy_findings": ("text", "List of biopsy elements with a result"),
 }
 
@@ -160,7 +165,8 @@ TREATMENT: dict[str, Column] = {
     "treatments": ("text", "List of drugs ever for IMNM, glucocorticoids by their own names"),
     "treatments_not_counted": ("text", "List of immunotherapies that are not (surely) for IMNM"),
     "glucocorticoid_ever": ("boolean", "A glucocorticoid for IMNM at any time"),
-    "glucocorticoid_start_rate": ("number", "First glucocorticoid dose in mg/kg/d, where so given"),
+    "glucocorticoid_start_rate": ("number", "First glucocorticoid dose per time"),
+    "glucocorticoid_start_rate_unit": ("text", "Its unit"),
     **_date("first_treatment", "the first glucocorticoid or immunosuppressant for IMNM"),
     "first_treatment_drugs": ("text", "List of drugs that started on that day"),
     "diagnosis_to_treatment_days": ("integer", "Days from diagnosis to it where both are exact"),
@@ -242,7 +248,7 @@ def case_columns(visits: tuple[str, ...] = VISITS) -> dict[str, Column]:
     """All columns: `CASE_COLUMNS`, those of a study's further visits, one per further antibody."""
     dictionary = load_dictionary()
     results = "positive, borderline, negative, untested"
-    antibodies = [*dictionary.of_group("antibody_msa"), *dictionary.of_group("antibody_maa")]
+    antibodies = [*dictionary.of_group("msa"), *dictionary.of_group("maa")]
     return {
         **CASE_COLUMNS,
         **_visits(visits),

@@ -1,0 +1,221 @@
+"""The study's configuration: which definition a derived variable takes, its windows and limits.
+
+`mappings/study.toml` holds the defaults; a study's own TOML says only what differs from them.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from imnm_fhir.errors import ImnmFhirError, Problems
+from imnm_fhir.terminology import mappings
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "serogroup": ("srp-unconfirmed", "other-msa"),
+    "severe_weakness": ("any", "proximal-axial", "mmt8"),
+    "strategy": (
+        "started-by-day", "concurrent", "from-first-treatment", "without-glucocorticoids",
+    ),
+    "ck_baseline": ("before-treatment", "window", "peak"),
+    "good_response": ("response", "tis", "ck"),
+    "minor_cancers": ("excluded", "included"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit: days around the diagnosis plus `months`, both ends inside."""
+
+    months: int
+    before_days: int
+    after_days: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Every choice of a study. `variants` by variable; `limits` by section and name of the TOML.
+
+    `serogroup` is a list (its variants may be combined), every other variant one word. `data_date`
+    is the cut-off for every site (None: the sites' own); `today` the day on which consent is judged
+    (None: the day of the run).
+    """
+
+    name: str
+    adults_only: bool
+    data_date: date | None
+    today: date | None
+    serogroup: tuple[str, ...]
+    variants: Mapping[str, str]
+    limits: Mapping[str, Mapping[str, int]]
+    pulse_unit: str
+    visits: Mapping[str, Visit]
+    hash: str = field(default="", compare=False)
+
+    def limit(self, section: str, name: str) -> int:
+        """A window or limit, such as `limit("onset_class", "acute_days")`."""
+        return self.limits[section][name]
+
+
+def load_study(path: Path | None = None) -> Study:
+    """The defaults, with the study's own TOML over them.
+
+    Raises `Problems` with every unknown key (and the nearest known one), wrong type and unknown
+    choice, each with its line; `ImnmFhirError` where the file cannot be read.
+    """
+    defaults = tomllib.loads((mappings() / "study.toml").read_text("utf-8"))
+    if path is None:
+        return _study(defaults)
+    try:
+        text = path.read_text("utf-8")
+        own = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ImnmFhirError(f"{path}: cannot be read: {reason}; give a study's TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ImnmFhirError(f"{path}: is not TOML: {error}; correct that line") from None
+    faults = _faults(own, defaults)
+    if faults:
+        raise Problems(f"{path} has faults:", [_placed(fault, text) for fault in faults])
+    return _study(_merged(defaults, own))
+
+
+def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(defaults)
+    for name, value in own.items():
+        merged[name] = _merged(merged.get(name, {}), value) if isinstance(value, dict) else value
+    return merged
+
+
+def _study(raw: Mapping[str, Any]) -> Study:
+    about, variants = raw["study"], dict(raw["variants"])
+    serogroup = tuple(sorted(variants.pop("serogroup")))
+    apart = ("study", "variants", "visits")
+    limits = {
+        section: {name: value for name, value in entries.items() if isinstance(value, int)}
+        for section, entries in raw.items()
+        if section not in apart
+    }
+    study = Study(
+        name=about["name"],
+        adults_only=about["adults_only"],
+        data_date=about.get("data_date"),
+        today=about.get("today"),
+        serogroup=serogroup,
+        variants=variants,
+        limits=limits,
+        pulse_unit=raw["pulse"]["unit"],
+        visits={name: Visit(**each) for name, each in raw["visits"].items()},
+    )
+    return Study(**{**vars(study), "hash": _hash(study)})
+
+
+def _hash(study: Study) -> str:
+    """SHA-256 of all that changes a result: every field but the name and `today`."""
+    said = {
+        key: value for key, value in asdict(study).items() if key not in ("name", "today", "hash")
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+Fault = tuple[str, str, str]  # section, key, what is wrong
+
+OPTIONAL: dict[str, Any] = {"data_date": date(2000, 1, 1), "today": date(2000, 1, 1)}
+
+
+def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
+    faults: list[Fault] = []
+    for section, entries in own.items():
+        if section not in defaults or not isinstance(entries, dict):
+            faults.append((section, "", _unknown("section", section, defaults)))
+        elif section == "visits":
+            faults += [
+                each for name in entries for each in _visit_faults(name, entries[name], defaults)
+            ]
+        else:
+            known = defaults[section] | (OPTIONAL if section == "study" else {})
+            faults += _entry_faults(section, entries, known)
+    return faults
+
+
+def _entry_faults(
+    section: str, entries: Mapping[str, Any], known: Mapping[str, Any]
+) -> list[Fault]:
+    faults = []
+    for key, value in entries.items():
+        if key not in known:
+            faults.append((section, key, _unknown("key", key, known)))
+        elif section == "variants":
+            faults += [(section, key, said) for said in _choice_faults(key, value)]
+        else:
+            wrong = _value_fault(value, known[key])
+            faults += [(section, key, wrong)] if wrong else []
+    return faults
+
+
+def _visit_faults(name: str, entries: Any, defaults: Mapping[str, Any]) -> list[Fault]:
+    from imnm_fhir.dictionary import load_dictionary
+
+    points = load_dictionary().value_sets["time_point"].codes
+    if name not in points:
+        return [(f"visits.{name}", "", _unknown("time point", name, points))]
+    pattern = defaults["visits"]["baseline"]
+    if not isinstance(entries, dict):
+        return [("visits", name, "must be a table with months, before_days, after_days")]
+    faults = _entry_faults(f"visits.{name}", entries, pattern)
+    if name not in defaults["visits"]:
+        lacking = [key for key in pattern if key not in entries]
+        faults += [(f"visits.{name}", "", f"lacks {', '.join(lacking)}")] if lacking else []
+    return faults
+
+
+def _unknown(what: str, name: str, known: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, known, 3)
+    hint = f"near: {', '.join(near)}" if near else f"known: {', '.join(known)}"
+    return f"no {what} is called '{name}'; {hint}"
+
+
+def _choice_faults(variable: str, value: Any) -> list[str]:
+    choices = CHOICES[variable]
+    if variable == "serogroup":
+        if not isinstance(value, list):
+            return [f"must be a list of {', '.join(choices)}"]
+        chosen = value
+    else:
+        chosen = [value]
+    wrong = [each for each in chosen if each not in choices]
+    return [f"'{each}' is none of {', '.join(choices)}" for each in wrong]
+
+
+def _value_fault(value: Any, example: Any) -> str | None:
+    """What is wrong with a value that should be as the example is; None where nothing is."""
+    checks: dict[type, tuple[Callable[[Any], bool], str]] = {
+        bool: (lambda it: isinstance(it, bool), "true or false"),
+        int: (lambda it: type(it) is int and it >= 0, "a whole number, 0 or more"),
+        str: (lambda it: isinstance(it, str), "text"),
+        list: (lambda it: isinstance(it, list) and all(isinstance(e, str) for e in it), "a list of text"),
+        date: (lambda it: isinstance(it, date) and not isinstance(it, datetime), "a date such as 2022-06-30"),
+    }  # fmt: skip
+    fits, wanted = checks[type(example)]
+    return None if fits(value) else f"must be {wanted}"
+
+
+def _placed(fault: Fault, text: str) -> str:
+    section, key, said = fault
+    return f"line {_line(section, key, text)}: {section}{'.' + key if key else ''}: {said}"
+
+
+def _line(section: str, key: str, text: str) -> int:
+    """The line of a key in its section; of the section, or the first, where it stands elsewhere."""
+    lines = text.splitlines()
+    heads = [n for n, line in enumerate(lines, 1) if line.split("#")[0].strip() == f"[{section}]"]
+    start = heads[0] if heads else 1
+    for number, line in enumerate(lines[start - 1 :], start):
+        if key and line.split("=")[0].strip() in (key, f"{section}.{key}"):
+            return number
+    return start
