@@ -33,23 +33,25 @@ def read_tables(
     """
     content = _content(path)
     source = Source(path.name, None, hashlib.sha256(content).hexdigest())
-    if content.startswith(OLE):
-        raise source.error(
-            "it is protected by a password; save it without one"
-            if ENCRYPTED in content
-            else "it is an Excel file of the old .xls kind; save it as .xlsx or CSV"
-        )
-    if content.startswith(GZIP):
-        raise source.error("it is compressed; unpack it first")
+    _check_kind(source, content)
     if content.startswith(ZIP):
         return read_workbook(source, content, sheets, header_row)
     if path.suffix.lower() in EXCEL_NAMES:
         raise source.error("it is no Excel workbook, or a damaged one; save it again")
     if sheets:
-        raise source.error(
-            "it has no sheets, the mapping names some; take them out or send a workbook"
-        )
+        raise source.error("it has no sheets, the mapping names some; remove them from the mapping")
     return [read_delimited(source, content, encoding, delimiter, header_row)]
+
+
+def _check_kind(source: Source, content: bytes) -> None:
+    if content.startswith(OLE) and ENCRYPTED in content:
+        raise source.error("it is protected by a password; save it without one")
+    if content.startswith(OLE):
+        raise source.error("it is an Excel file of the old .xls kind; save it as .xlsx or CSV")
+    if content.startswith(GZIP):
+        raise source.error("it is compressed; unpack it first")
+    if content.lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
+        raise source.error("it is a web page or XML, whatever its name; save it as .xlsx or CSV")
 
 
 def _content(path: Path) -> bytes:

@@ -13,12 +13,15 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+ASCII = re.compile(r"[\x00-\x7f]+")
 ADVICE = "save it as 'CSV UTF-8', or name its encoding"
 # What western European tables hold beyond ASCII; most other characters tell of another encoding.
 WESTERN = frozenset(
     "áéíóúàèìòùâêîôûäëïöüãõñçåæøœßÿýšžÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇÅÆØŒÝŠŽ¿¡ºª°µ±×²³½«»€£§·–—…“”‘’„•®\u00a0´"
 )
-INSIDE_WORD = re.compile(r"(?<=[a-z])[^\x00-\x7f\w’‘´·](?=[a-z])")  # a sign where a letter should be
+INSIDE_WORD = re.compile(
+    r"(?<=[a-z])[^\x00-\x7f\w’‘´·](?=[a-z])"
+)  # a sign where a letter should be
 
 
 def decode(source: Source, content: bytes, encoding: str | None) -> tuple[str, str]:
@@ -81,7 +84,7 @@ def _legacy(source: Source, content: bytes) -> tuple[str, str]:
         text = content.decode("cp1252")
     except UnicodeDecodeError:
         text = ""
-    foreign = Counter(char for char in text if not char.isascii())
+    foreign = Counter(ASCII.sub("", text))
     likely = sum(count for char, count in foreign.items() if char in WESTERN)
     if foreign and likely >= 0.9 * foreign.total() and not INSIDE_WORD.search(text):
         return "cp1252", "not UTF-8, reads like western European"
@@ -96,7 +99,7 @@ def _legacy(source: Source, content: bytes) -> tuple[str, str]:
 def _check_not_broken_utf8(source: Source, content: bytes) -> None:
     text = content.decode("utf-8", "replace")
     broken = text.count("\ufffd")
-    if sum(1 for char in text if not char.isascii()) > 2 * broken:
+    if len(ASCII.sub("", text)) > 2 * broken:
         row = text.count("\n", 0, text.index("\ufffd")) + 1
         raise source.error(
             "most of it is UTF-8 and this row is not: it is damaged, or two files were joined; "

@@ -60,37 +60,49 @@ def make_table(source: Source, records: Sequence[Record], header_row: int) -> Te
     Raises `ImnmFhirError` for a table without header or rows, a header that is blank over cells or
     there twice, and a row with more or fewer cells than the header.
     """
-    filled = [(number, cells) for number, cells in records if number >= header_row]
-    filled = [(number, cells) for number, cells in filled if "".join(cells).strip()]
-    if not filled or filled[0][0] != header_row:
-        raise source.error(
-            "there is no header here; say in which row it stands (header_row)", header_row
-        )
-    header = [name.strip() for name in filled[0][1]]
-    rows = filled[1:]
-    if not rows:
-        raise source.error("there is a header and no row below it; send the file with its rows")
+    header, rows = _split(source, records, header_row)
     _check_widths(source, len(header), rows)
     columns = [[cell.strip() for cell in cells] for cells in _columns(rows, len(header))]
     kept = _kept_places(source, header, columns)
     numbers = [number for number, _ in rows]
-    position = {number: place for place, number in enumerate(numbers)}
-    typed = {
-        header[place]: frozenset(
-            position[row] for row in source.typed.get(place, ()) if row in position
-        )
-        for place in kept
-    }
-    blank = rows[-1][0] - header_row - len(rows)
+    blank = numbers[-1] - header_row - len(rows)
     return TextTable(
         file=source.file,
         sheet=source.sheet,
         header=tuple(header[place] for place in kept),
         columns={header[place]: columns[place] for place in kept},
         row_numbers=numbers,
-        typed={name: places for name, places in typed.items() if places},
+        typed={header[place]: found for place in kept if (found := _typed(source, place, numbers))},
         sha256=source.sha256,
         said=(*source.said, *([f"blank rows left out: {blank}"] if blank else [])),
+    )
+
+
+def _split(
+    source: Source, records: Sequence[Record], header_row: int
+) -> tuple[list[str], list[Record]]:
+    """The header and the rows below it that are not blank."""
+    filled = [
+        (number, cells)
+        for number, cells in records
+        if number >= header_row and "".join(cells).strip()
+    ]
+    if not filled or filled[0][0] != header_row:
+        raise source.error(
+            "there is no header here; say in which row it stands (header_row)", header_row
+        )
+    if len(filled) == 1:
+        raise source.error("there is a header and no row below it; send the file with its rows")
+    return [name.strip() for name in filled[0][1]], filled[1:]
+
+
+def _typed(source: Source, place: int, numbers: list[int]) -> frozenset[int]:
+    """Positions of the typed cells of one column, from the row numbers that they stand in."""
+    rows = source.typed.get(place)
+    return (
+        frozenset(at for at, number in enumerate(numbers) if number in rows)
+        if rows
+        else frozenset()
     )
 
 

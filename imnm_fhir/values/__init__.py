@@ -13,6 +13,7 @@ from imnm_fhir.values.partial import date_bounds
 from imnm_fhir.values.unreadable import Unreadable
 from imnm_fhir.values.words import (
     MISSING_REASONS,
+    FoldedWords,
     fold,
     fold_words,
     load_words,
@@ -23,6 +24,7 @@ from imnm_fhir.values.words import (
 __all__ = [
     "MISSING_REASONS",
     "DateStyle",
+    "FoldedWords",
     "Number",
     "Unreadable",
     "ambiguous_date",

@@ -191,6 +191,7 @@ def test_blank_columns_are_dropped_and_others_need_a_header(tmp_path: Path) -> N
         (b"id,CK\n1,2\n3,\"4\n5,6\n", "row 3: a quote (\") opens here and is not closed"),
         (b'id,CK\n1,"2"3\n', "row 2: text follows a closing quote"),
         (b"\x1f\x8b\x08", "it is compressed"),
+        (b"<html><table>", "a web page or XML"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 99, "old .xls kind"),
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
