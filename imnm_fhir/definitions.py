@@ -1,0 +1,166 @@
+"""The project's FHIR R4 definitions, made from the dictionary: CodeSystems, ValueSets, extensions.
+
+Whoever reads our resources needs them: the HL7 validator, servers, other registries.
+https://hl7.org/fhir/R4/codesystem.html, valueset.html, extensibility.html
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from imnm_fhir.dictionary import Code, Element, ValueSet, load_dictionary
+from imnm_fhir.terminology import load_project, mappings
+
+Resource = dict[str, Any]
+ELEMENTS = "element"  # name of the CodeSystem of all elements
+SITES = "Identifiers of the sites that send data; each site chooses its own."
+
+
+def fhir_definitions() -> list[Resource]:
+    """Every definition as FHIR JSON: CodeSystems, then ValueSets, then StructureDefinitions."""
+    dictionary = load_dictionary()
+    local = [each for each in dictionary.value_sets.values() if each.local]
+    elements = "The common data elements of registries of immune-mediated necrotizing myopathy."
+    return [
+        _site_system(),
+        _code_system(ELEMENTS, elements, dictionary.elements.values()),
+        *(_code_system(each.name, each.definition, each.codes.values()) for each in local),
+        _value_set(ELEMENTS, elements, [{"system": load_project().local("CodeSystem", ELEMENTS)}]),
+        *(_value_set(each.name, each.definition, _include(each)) for each in _published_sets()),
+        *(_extension(name, raw) for name, raw in load_extensions().items()),
+    ]
+
+
+def write_definitions(folder: Path) -> list[Path]:
+    """Write each definition to `folder` (made where it lacks), one JSON file each; their paths.
+
+    Raises `ImnmFhirError` where the folder cannot be written to.
+    """
+    from imnm_fhir.written import replace_atomically
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for each in fhir_definitions():
+        path = folder / f"{each['resourceType']}-{each['id']}.json"
+        with replace_atomically(path) as unfinished:
+            unfinished.write_text(json.dumps(each, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        paths.append(path)
+    return paths
+
+
+def load_extensions() -> dict[str, dict[str, Any]]:
+    """`mappings/extensions.toml`: title, definition, value type, value set and resources by name."""
+    return tomllib.loads((mappings() / "extensions.toml").read_text("utf-8"))
+
+
+def _published_sets() -> Iterator[ValueSet]:
+    return iter(load_dictionary().value_sets.values())
+
+
+def _metadata(kind: str, name: str, title: str, description: str) -> Resource:
+    project = load_project()
+    words = name.replace("_", "-").split("-")
+    return {
+        "resourceType": kind,
+        "id": "-".join(words),
+        "url": project.local(kind, name),
+        "version": project.dictionary_version,
+        "name": "Imnm" + "".join(word.capitalize() for word in words),
+        "title": title,
+        "status": "active",
+        "experimental": False,
+        "date": project.dictionary_date,
+        "publisher": project.publisher,
+        "description": description,
+    }
+
+
+def _title(name: str) -> str:
+    return f"IMNM {name.replace('_', ' ')}"
+
+
+def _code_system(name: str, description: str, members: Iterable[Code | Element]) -> Resource:
+    concepts = [_concept(each) for each in members]
+    return {
+        **_metadata("CodeSystem", name, _title(name), description),
+        "caseSensitive": True,
+        "valueSet": load_project().local("ValueSet", name),
+        "content": "complete",
+        "count": len(concepts),
+        "concept": concepts,
+    }
+
+
+def _site_system() -> Resource:
+    """The system of the tags that say which site a resource is of: its codes are not listed."""
+    return {
+        **_metadata("CodeSystem", "site", "IMNM site", SITES),
+        "url": f"{load_project().base}/site",
+        "caseSensitive": True,
+        "content": "not-present",
+    }
+
+
+def _concept(each: Code | Element) -> Resource:
+    label, *others = load_project().languages
+    return {
+        "code": each.codings[-1].code,  # the project's own
+        "display": each.labels[label],
+        "definition": each.definition,
+        "designation": [{"language": lang, "value": each.labels[lang]} for lang in others],
+    }
+
+
+def _value_set(name: str, description: str, include: list[Resource]) -> Resource:
+    metadata = _metadata("ValueSet", name, _title(name), description)
+    return {**metadata, "compose": {"include": include}}
+
+
+def _include(value_set: ValueSet) -> list[Resource]:
+    """All codes of a local set by their system, of another set one by one."""
+    if value_set.local:
+        return [{"system": load_project().local("CodeSystem", value_set.name)}]
+    by_system: dict[str, list[Resource]] = {}
+    for code in value_set.codes.values():
+        coding = code.codings[0]
+        by_system.setdefault(coding.system, []).append({"code": coding.code})
+    return [{"system": system, "concept": codes} for system, codes in by_system.items()]
+
+
+def _extension(name: str, raw: Mapping[str, Any]) -> Resource:
+    url = load_project().local("StructureDefinition", name)
+    value: Resource = {
+        "id": "Extension.value[x]",
+        "path": "Extension.value[x]",
+        "min": 1,
+        "type": [{"code": raw["value"]}],
+    }
+    if "value_set" in raw:
+        address = load_project().local("ValueSet", raw["value_set"])
+        value["binding"] = {"strength": "required", "valueSet": address}
+    return {
+        **_metadata("StructureDefinition", name, raw["title"], raw["definition"]),
+        "fhirVersion": "4.0.1",
+        "kind": "complex-type",
+        "abstract": False,
+        "context": [{"type": "element", "expression": each} for each in raw["resources"]],
+        "type": "Extension",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Extension",
+        "derivation": "constraint",
+        "differential": {
+            "element": [
+                {
+                    "id": "Extension",
+                    "path": "Extension",
+                    "short": raw["title"],
+                    "definition": raw["definition"],
+                    "max": "1",
+                },
+                {"id": "Extension.extension", "path": "Extension.extension", "max": "0"},
+                {"id": "Extension.url", "path": "Extension.url", "fixedUri": url},
+                value,
+            ]
+        },
+    }
