@@ -76,6 +76,7 @@ def test_spellings(text: str, enzyme: bool, code: str) -> None:
         ("ukatt/L", True, "is it ukat/L?"),
         ("mg/kg/Tagg", False, "is it mg/kg/d?"),
         ("zorro", False, "the unit is not known; write its UCUM code"),
+        ("mkatt/L", True, "the unit is not known; write its UCUM code"),
         ("", False, "the unit is not known"),
         ("mg/", False, "the unit is not known"),
         ("mg//d", False, "the unit is not known"),

@@ -129,6 +129,8 @@ REFUSED = [
     ("mar-19", SHORT, "no-year"),
     ("marzo", SHORT, "no-year"),
     ("mar abr 2019", SHORT, "unreadable-date"),
+    ("mar 123 2019", SHORT, "unreadable-date"),
+    ("4 3 mar", SHORT, "unreadable-date"),
     ("4 marzo 2019 2020", SHORT, "unreadable-date"),
     ("fin de marzo 2019", SHORT, "unreadable-date"),
     ("4?mar 2019", SHORT, "unreadable-date"),
