@@ -1,0 +1,122 @@
+"""A site mapping resolved against the dictionary: per file, which facts its columns make and how.
+
+Words are folded, units are UCUM with their factor, every field has its kind. Made once by
+`resolve`; harmonising then only looks up.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from imnm_fhir.dictionary import Element
+from imnm_fhir.sites.mapping import SiteFile, SiteMapping
+from imnm_fhir.values import DateStyle
+from imnm_fhir.values.dates import ISO_ONLY
+from imnm_fhir.values.words import FoldedWords
+
+KINDS = ("number", "date", "boolean", "code", "unit", "text", "element")
+
+
+@dataclass(frozen=True)
+class SourceUnit:
+    """The unit in which a column is written: what is stored instead, and the exact factor.
+
+    `factor` is None where the number is a multiple of the row's upper limit of normal.
+    """
+
+    stored: str | None
+    factor: Fraction | None = Fraction(1)
+
+
+@dataclass(frozen=True, eq=False)  # each is itself: two columns may be read alike
+class Reading:
+    """How the cells of one column fill one field of a fact.
+
+    `carries`: a cell of it can make a row by itself (a value can, a method or a date of an
+    observation cannot). `reason_field` is where a missing reason goes, None where the table has
+    no place for it. `unit` is None where the number has none or the row names it: then in
+    `unit_column`. `reference` is the column of the upper limit that a multiple is turned by.
+    """
+
+    column: str
+    line: int
+    field: str
+    kind: str
+    carries: bool
+    reason_field: str | None = None
+    element: Element | None = None
+    words: FoldedWords[str] | None = None
+    missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ongoing: frozenset[str] = frozenset()
+    decimal: str | None = None
+    thousands: str | None = None
+    date_order: str | None = None
+    dates: DateStyle = ISO_ONLY
+    unit: SourceUnit | None = None
+    unit_column: "Reading | None" = None
+    unit_missing: bool = False
+    reference: "Reading | None" = None
+    split: tuple[str, ...] = ()
+    switch: tuple[str, ...] = ()
+    keeps_text: bool = False
+    unmapped: str = "stop"
+    optional: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column whose cells take part in the conversion."""
+        beside = [each.columns for each in (self.unit_column, self.reference) if each]
+        return (self.column, *(column for columns in beside for column in columns))
+
+
+@dataclass(frozen=True, eq=False)
+class FactPlan:
+    """One row of the cohort per row of the file: its key, its constants and its readings.
+
+    `when` restricts it to rows whose cell in that reading names this element.
+    """
+
+    element: Element
+    time_point: str | None
+    n: str | None
+    line: int
+    constants: Mapping[str, object]
+    readings: tuple[Reading, ...]
+    when: Reading | None = None
+
+    @property
+    def split(self) -> Reading | None:
+        """The reading whose cell holds several facts, if there is one."""
+        return next((each for each in self.readings if each.split or each.switch), None)
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What one kind of file makes. `one_per_patient`: it fills the patients table."""
+
+    file: SiteFile
+    facts: tuple[FactPlan, ...]
+    time_point: Reading | None
+
+    @property
+    def one_per_patient(self) -> bool:
+        """Whether each row of the file is a patient."""
+        return any(fact.element.table == "patients" for fact in self.facts)
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Every reading of the file, those of rows included."""
+        found = [reading for fact in self.facts for reading in fact.readings]
+        found += [reading.unit_column for reading in found if reading.unit_column]
+        found += [fact.when for fact in self.facts if fact.when]
+        found += [self.time_point] if self.time_point else []
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class SitePlan:
+    """The plan of every file of a mapping."""
+
+    mapping: SiteMapping
+    files: tuple[FilePlan, ...]
