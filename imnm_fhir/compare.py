@@ -60,6 +60,11 @@ def _table(engine: "duckdb.DuckDBPyConnection", table: Table) -> Iterator[Differ
     for row in engine.execute(query).fetchall():
         parts = dict(zip((*key, "what"), row, strict=True))
         yield Difference(
-            table.name, parts["site"], parts["patient"],
-            *(parts.get(name) for name in ("element", "time_point", "n")), parts["what"],
-        )  # fmt: skip
+            table=table.name,
+            site=str(parts["site"]),
+            patient=str(parts["patient"]),
+            element=parts.get("element"),
+            time_point=parts.get("time_point"),
+            n=parts.get("n"),
+            what=str(parts["what"]),
+        )
