@@ -120,7 +120,7 @@ def hole_value(hole: Hole, row: Row) -> Any:
         return Decimal(value)
     if hole.kind == "boolean":
         return bool(value)
-    if hole.kind == "text":
+    if hole.kind in ("text", "date"):
         return f"{hole.prefix}{value}{hole.suffix}"
     codings = codings_of(row.get("element"), hole.column, str(value))
     return codings[0].code if hole.kind == "code" else [coding.fhir() for coding in codings]

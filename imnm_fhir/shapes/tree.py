@@ -10,7 +10,8 @@ from typing import Any
 from imnm_fhir.terminology import load_project, mappings
 
 HOLE = re.compile(r"\{(\w+)(?::(\w+))?\}")
-KINDS = ("text", "number", "boolean", "code", "coding")
+MARK = re.compile(r"([A-Za-z_]+)([?~!^]?)(\w*)(!?)")
+KINDS = ("text", "number", "boolean", "date", "code", "coding")
 ELEMENT_HOLES = ("element", "category")  # filled from the row's element, not from a column
 
 
@@ -33,10 +34,15 @@ class Hole:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a list; `when` names the column that must have a value, or is None."""
+    """One item of a list.
+
+    `when` names the column that must have a value, or is None. `strict`: a resource's item with the
+    same constants must be understood, else the resource is refused.
+    """
 
     node: "Node"
     when: str | None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,9 @@ class Field:
     """One key of an object.
 
     `when`: None for always, "" for "a hole inside has a value", else the column that must have one.
-    `reading`: what a foreign resource may do: `must` (have it), `listed` (lack it, or have
-    something else that is then listed), `refused` (lack it, but not have something else).
+    `reading`: what a resource that is read may do: `must` (have it), `listed` (lack it, or have
+    something else that is then listed), `strict` (lack it, but not have something else), `never`
+    (it is not read).
     """
 
     key: str
@@ -114,9 +121,9 @@ def columns_inside(node: Node) -> tuple[str, ...]:
 
 def _parse(raw: Any) -> Node:
     if isinstance(raw, Mapping):
-        return Object(tuple(_field(key, value) for key, value in raw.items() if key != "?"))
+        return Object(tuple(_field(*each) for each in raw.items() if each[0] not in ("?", "?!")))
     if isinstance(raw, list):
-        return Array(tuple(Item(_parse(each), _when(each)) for each in raw))
+        return Array(tuple(_item(each) for each in raw))
     if not isinstance(raw, str):
         raise ValueError(f"a shape holds tables, lists and texts, not {raw!r}")
     text = raw.replace("{base}", load_project().base)
@@ -129,22 +136,26 @@ def _parse(raw: Any) -> Node:
     return Hole(found[1], kind, text[: found.start()], text[found.end() :])
 
 
-def _when(raw: Any) -> str | None:
-    return raw.get("?") if isinstance(raw, Mapping) else None
+def _item(raw: Any) -> Item:
+    marks = raw if isinstance(raw, Mapping) else {}
+    return Item(_parse(raw), marks.get("?") or marks.get("?!"), "?!" in marks)
 
 
 def _field(written: str, raw: Any) -> Field:
-    key, mark, column = re.fullmatch(r"([A-Za-z_]+)([?~!]?)(\w*)", written).groups()  # type: ignore[union-attr]
-    reading = {"~": "listed", "!": "refused"}.get(mark, "must")
-    return Field(key, _parse(raw), column if mark == "?" else None, reading)
+    found = MARK.fullmatch(written)
+    if not found:
+        raise ValueError(f"'{written}' is no key of a shape")
+    key, mark, column, strict = found.groups()
+    reading = {"": "must", "?": "listed", "~": "listed", "!": "strict", "^": "never"}[mark]
+    return Field(key, _parse(raw), column if mark == "?" else None, "strict" if strict else reading)
 
 
 def _shape(name: str, raw: dict[str, Any]) -> Shape:
     variants = tuple(
-        Variant(each.pop("when"), tuple(_field(key, value) for key, value in each.items()))
-        for each in raw.pop("variants", [])
+        Variant(each["when"], tuple(_field(key, each[key]) for key in each if key != "when"))
+        for each in raw.get("variants", [])
     )
-    keys = list(raw)
+    keys = [key for key in raw if key != "variants"]
     place = keys.index("*") if "*" in keys else len(keys)
     before = tuple(_field(key, raw[key]) for key in keys[:place])
     after = tuple(_field(key, raw[key]) for key in keys[place + 1 :])
@@ -152,14 +163,18 @@ def _shape(name: str, raw: dict[str, Any]) -> Shape:
 
 
 @cache
-def load_shapes() -> dict[str, Shape]:
-    """The shapes by table name (and `organization`)."""
-    raw = tomllib.loads((mappings() / "shapes.toml").read_text("utf-8"))
-    return {name: _shape(name, each) for name, each in raw.items() if name != "harmless"}
+def _read_shapes() -> dict[str, Any]:
+    return tomllib.loads((mappings() / "shapes.toml").read_text("utf-8"))
 
 
 @cache
-def load_harmless() -> tuple[re.Pattern[str], ...]:
-    """Paths of leaves that a foreign resource may hold without any bearing on the row."""
-    raw = tomllib.loads((mappings() / "shapes.toml").read_text("utf-8"))
-    return tuple(re.compile(pattern) for pattern in raw["harmless"]["paths"])
+def load_shapes() -> dict[str, Shape]:
+    """The shapes by table name (and `organization`)."""
+    lists = ("harmless", "refusing")
+    return {name: _shape(name, each) for name, each in _read_shapes().items() if name not in lists}
+
+
+@cache
+def load_patterns(name: str) -> re.Pattern[str]:
+    """The leaves that are `harmless` or `refusing`, as one pattern of `path` or `path=value`."""
+    return re.compile("|".join(f"(?:{each})" for each in _read_shapes()[name]["paths"]))

@@ -1,0 +1,108 @@
+"""Reading codings: which element a resource is of, and which key of a value set a concept names.
+
+A code counts only with its system. A coding that is known to mean something else than its
+neighbours refuses the resource; one that is not known is listed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from imnm_fhir.dictionary import Element, load_dictionary
+from imnm_fhir.shapes.found import Found, Leaf, Mismatch, Refusal, as_mapping, leaves
+from imnm_fhir.shapes.tree import Hole
+from imnm_fhir.terminology import load_project
+
+Pair = tuple[str, str]
+VALUE_KEYS = {"medications": "medicationCodeableConcept", "conditions": "code"}
+
+
+def find_element(table: str, resource: Mapping[str, Any]) -> str | None:
+    """The element that a resource is of: by its codings, else by the value that it holds.
+
+    None for patients and organisations. Raises `Mismatch` where no element fits, `Refusal` where the
+    codings are of several elements.
+    """
+    if table in ("patients", "organization"):
+        return None
+    named = resource.get("code" if table in ("observations", "procedures") else "category")
+    concepts = named if isinstance(named, list) else [named]
+    pairs = [pair for concept in concepts for pair in pairs_of(as_mapping(concept).get("coding"))]
+    by_code = load_dictionary().elements_by_code
+    found = {name for pair in pairs for name in by_code.get((table, *pair), ())}
+    if not found and table in VALUE_KEYS:
+        concept = as_mapping(resource.get(VALUE_KEYS[table]))
+        found = _elements_that_take(table, pairs_of(concept.get("coding")))
+    if len(found) > 1:
+        raise Refusal("code: its codings are of several elements")
+    if not found:
+        raise Mismatch("code: no element has it")
+    return found.pop()
+
+
+def pairs_of(codings: Any) -> list[Pair]:
+    """System (in the words of the project) and code of every coding of a list."""
+    canonical = load_project().canonical_system
+    listed = codings if isinstance(codings, list) else []
+    return [
+        (canonical(str(each.get("system"))), str(each.get("code")))
+        for each in map(as_mapping, listed)
+    ]
+
+
+def _elements_that_take(table: str, pairs: Iterable[Pair]) -> set[str]:
+    return {
+        name
+        for name, element in load_dictionary().of_table(table).items()
+        for pair in pairs
+        if _group(element, pair) in element.attributes.get("takes", ())
+    }
+
+
+def _group(element: Element, pair: Pair) -> Any:
+    value_set = load_dictionary().value_sets[element.value_set or ""]
+    key = value_set.keys_by_code.get(pair)
+    return value_set.codes[key].attributes.get("group") if key else None
+
+
+def read_codings(hole: Hole, value: Any, path: str, element: str | None) -> Found:
+    """The key of the hole's value set that the codings name; unknown codings are left unread."""
+    value_set = load_dictionary().value_set_of(element or "", hole.column)
+    if value_set is None:
+        raise Mismatch(f"{path}: this element takes no code here")
+    keys = [value_set.keys_by_code.get(pair) for pair in pairs_of(value)]
+    known = {key for key in keys if key}
+    if len(known) > 1:
+        raise Refusal(f"{path}: its codings contradict each other")
+    if not known:
+        raise Mismatch(f"{path}: no code of value set {value_set.name}")
+    found = Found(unread=list(_rest(value, [key is not None for key in keys], path)))
+    found.put(hole.column, known.pop(), path)
+    return found
+
+
+def read_element(value: Any, path: str, element: str | None) -> Found:
+    """Checks that the codings name the element; unknown codings are left unread."""
+    accepted = load_dictionary().elements[element or ""].accepted
+    return _known(value, path, [pair in accepted for pair in pairs_of(value)])
+
+
+def read_category(value: Any, path: str, element: str | None) -> Found:
+    """Checks that the codings hold the element's category; other codings are left unread."""
+    code = load_dictionary().elements[element or ""].category
+    wanted = (load_project().system("observation-category"), str(code))
+    return _known(value, path, [pair == wanted for pair in pairs_of(value)])
+
+
+def _known(value: Any, path: str, known: list[bool]) -> Found:
+    if not any(known):
+        raise Mismatch(f"{path}: none of the codes that are expected")
+    return Found(unread=list(_rest(value, known, path)))
+
+
+def _rest(codings: list[Any], known: list[bool], path: str) -> Iterator[Leaf]:
+    """What the codings hold beside the system, code and display of the known ones."""
+    for index, (coding, is_known) in enumerate(zip(codings, known, strict=True)):
+        taken = ("system", "code", "display") if is_known else ()
+        rest = {k: v for k, v in coding.items() if k not in taken} if is_known else coding
+        if not is_known or rest:
+            yield from leaves(rest, f"{path}[{index}]")
