@@ -51,7 +51,9 @@ def test_every_file_is_in_the_wheel(wheel: zipfile.ZipFile, repository: Path) ->
     expected = {
         installed_path(name): (repository / name).read_bytes()
         for name in project_files()
-        if name.split("/")[0] in INSTALLED and not (repository / name).is_symlink()
+        if name.split("/")[0] in INSTALLED
+        and not Path(name).name.startswith(".")
+        and not (repository / name).is_symlink()
     }
     packed = {name: wheel.read(name) for name in wheel.namelist() if ".dist-info/" not in name}
     assert sorted(expected.keys() - packed.keys()) == [], "missing in the wheel"
