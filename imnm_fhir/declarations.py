@@ -129,7 +129,9 @@ class Element:
 
     @property
     def column(self) -> str:
-        """The column of the table in which the element's value stands."""
+        """The column of the table in which the element's value stands; for procedures, its date."""
+        if self.table == "procedures":
+            return "date"
         if self.table != "patients":
             return TYPES[self.type]
         return "deceased_boolean" if self.name == "deceased" else self.name
@@ -193,6 +195,6 @@ def header_names(elements: Iterable[Element]) -> list[tuple[str, str, str]]:
     """Every header synonym as (element, column, header)."""
     found = []
     for each in elements:
-        named = {each.column: each.names, **each.column_names}
-        found += [(each.name, column, name) for column, names in named.items() for name in names]
+        named = ((each.column, each.names), *each.column_names.items())
+        found += [(each.name, column, name) for column, names in named for name in names]
     return found

@@ -51,6 +51,10 @@ ELEMENT_KEYS = (
     "graded", "range", "value_set", "category", "key", "reported", "group", "source",
 )  # fmt: skip
 CODE_KEYS = ("definition", "labels", "codes", "also")
+KINDS: dict[str, type] = {
+    "definition": str, "labels": dict, "names": list, "columns": dict, "also": list, "units": list,
+    "range": dict, "takes": list,
+}  # fmt: skip
 SET_KEYS = ("definition", "local", "system", "codes")
 MARK = re.compile(r"[SLPV]|[RV]\d+[a-z]?")  # of domain sources
 Raw = dict[str, Any]
@@ -125,7 +129,7 @@ def _value_sets(file: _File) -> dict[str, ValueSet]:
     sets = {}
     for name, raw in file.raw.items():
         try:
-            _check_keys(raw, SET_KEYS, strict=True)
+            _check_section(raw, SET_KEYS)
             sets[name] = _value_set(file, name, raw)
         except (ImnmFhirError, KeyError) as error:
             file.fault(name, error)
@@ -138,7 +142,7 @@ def _value_set(file: _File, name: str, raw: Raw) -> ValueSet:
     seen: dict[tuple[str, str], str] = {}
     for key, entry in raw["codes"].items():
         try:
-            _check_keys(entry, CODE_KEYS)
+            _check_section(entry, CODE_KEYS)
             codes[key] = _code(key, entry, _own_coding(name, raw["local"], system, key, entry))
         except (ImnmFhirError, KeyError) as error:
             file.fault(f"{name}.codes.{key}", error)
@@ -183,20 +187,26 @@ def _check_labels(labels: Mapping[str, str]) -> None:
         raise ImnmFhirError(f"no label in {', '.join(lacking)}")
 
 
-def _check_keys(raw: Any, known: tuple[str, ...], strict: bool = False) -> None:
-    """Refuse what is no section, and a key that is nearly a known one: it would be an attribute."""
+def _check_section(raw: Any, known: tuple[str, ...]) -> None:
+    """Refuse what is no section, values of the wrong kind, and a key that is nearly a known one.
+
+    Any other key of a value or an element is an attribute.
+    """
     if not isinstance(raw, dict):
         raise ImnmFhirError("is no section of its own")
-    for key in raw.keys() - set(known):
-        near = get_close_matches(key, known, 1, 0.75)
-        if near or strict:
-            raise ImnmFhirError(f"key '{key}' is not known" + f"; near: {near[0]}" * bool(near))
+    kinds = KINDS | {"codes": dict if known is SET_KEYS else list}
+    for key, value in raw.items():
+        near = [] if key in known else get_close_matches(key, known, 1, 0.75)
+        if near or (known is SET_KEYS and key not in known):
+            raise ImnmFhirError(f"key '{key}' is not known" + "".join(f"; near: {n}" for n in near))
+        if not isinstance(value, kinds.get(key, object)):
+            raise ImnmFhirError(f"{key} is of the wrong kind, {type(value).__name__}")
 
 
 def _elements(file: _File, table: Table, sets: Mapping[str, ValueSet]) -> Iterator[Element]:
     for name, raw in file.raw.items():
         try:
-            _check_keys(raw, ELEMENT_KEYS)
+            _check_section(raw, ELEMENT_KEYS)
             element = _element(name, table.name, raw)
         except (ImnmFhirError, KeyError) as error:
             file.fault(name, error)
