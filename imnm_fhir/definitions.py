@@ -6,11 +6,12 @@ https://hl7.org/fhir/R4/codesystem.html, valueset.html, extensibility.html
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from imnm_fhir.dictionary import Code, Element, ValueSet, load_dictionary
+from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.terminology import load_project, mappings
 
 Resource = dict[str, Any]
@@ -21,14 +22,15 @@ SITES = "Identifiers of the sites that send data; each site chooses its own."
 def fhir_definitions() -> list[Resource]:
     """Every definition as FHIR JSON: CodeSystems, then ValueSets, then StructureDefinitions."""
     dictionary = load_dictionary()
-    local = [each for each in dictionary.value_sets.values() if each.local]
+    sets = dictionary.value_sets
+    local = [each for each in sets.values() if each.local]
     elements = "The common data elements of registries of immune-mediated necrotizing myopathy."
     return [
         _site_system(),
         _code_system(ELEMENTS, elements, dictionary.elements.values()),
         *(_code_system(each.name, each.definition, each.codes.values()) for each in local),
         _value_set(ELEMENTS, elements, [{"system": load_project().local("CodeSystem", ELEMENTS)}]),
-        *(_value_set(each.name, each.definition, _include(each)) for each in _published_sets()),
+        *(_value_set(name, each.definition, _include(each)) for name, each in sets.items()),
         *(_extension(name, raw) for name, raw in load_extensions().items()),
     ]
 
@@ -40,7 +42,10 @@ def write_definitions(folder: Path) -> list[Path]:
     """
     from imnm_fhir.written import replace_atomically
 
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImnmFhirError(f"{folder}: cannot be made a folder: {error.strerror}") from error
     paths = []
     for each in fhir_definitions():
         path = folder / f"{each['resourceType']}-{each['id']}.json"
@@ -53,10 +58,6 @@ def write_definitions(folder: Path) -> list[Path]:
 def load_extensions() -> dict[str, dict[str, Any]]:
     """`mappings/extensions.toml`: title, definition, value type, value set and resources by name."""
     return tomllib.loads((mappings() / "extensions.toml").read_text("utf-8"))
-
-
-def _published_sets() -> Iterator[ValueSet]:
-    return iter(load_dictionary().value_sets.values())
 
 
 def _metadata(kind: str, name: str, title: str, description: str) -> Resource:
