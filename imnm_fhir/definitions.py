@@ -16,6 +16,7 @@ from imnm_fhir.terminology import load_project, mappings
 
 Resource = dict[str, Any]
 ELEMENTS = "element"  # name of the CodeSystem of all elements
+OURS = "The resource was written by this project's software."
 SITES = "Identifiers of the sites that send data; each site chooses its own."
 
 
@@ -26,7 +27,7 @@ def fhir_definitions() -> list[Resource]:
     local = [each for each in sets.values() if each.local]
     elements = "The common data elements of registries of immune-mediated necrotizing myopathy."
     return [
-        _site_system(),
+        *_tag_systems(),
         _code_system(ELEMENTS, elements, dictionary.elements.values()),
         *(_code_system(each.name, each.definition, each.codes.values()) for each in local),
         _value_set(ELEMENTS, elements, [{"system": load_project().local("CodeSystem", ELEMENTS)}]),
@@ -94,14 +95,26 @@ def _code_system(name: str, description: str, members: Iterable[Code | Element])
     }
 
 
-def _site_system() -> Resource:
-    """The system of the tags that say which site a resource is of: its codes are not listed."""
-    return {
-        **_metadata("CodeSystem", "site", "IMNM site", SITES),
-        "url": f"{load_project().base}/site",
-        "caseSensitive": True,
-        "content": "not-present",
-    }
+def _tag_systems() -> list[Resource]:
+    """The systems of the tags of our resources: that they are ours, and which site they are of."""
+    project = load_project()
+    ours = {"code": project.publisher, "display": project.publisher, "definition": OURS}
+    return [
+        {
+            **_metadata("CodeSystem", "project", _title("project"), "The project's own tag."),
+            "url": f"{project.base}/project",
+            "caseSensitive": True,
+            "content": "complete",
+            "count": 1,
+            "concept": [ours],
+        },
+        {
+            **_metadata("CodeSystem", "site", _title("site"), SITES),
+            "url": f"{project.base}/site",
+            "caseSensitive": True,
+            "content": "not-present",
+        },
+    ]
 
 
 def _concept(each: Code | Element) -> Resource:
