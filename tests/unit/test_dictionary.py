@@ -23,7 +23,7 @@ from imnm_fhir.dictionary import (
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.terminology import Coding, load_codes, load_project, mappings
 from imnm_fhir.units import is_ucum
-from imnm_fhir.values import MISSING_REASONS
+from imnm_fhir.values import MISSING_REASONS, fold
 
 DICTIONARY = load_dictionary()
 ELEMENTS = list(DICTIONARY.elements.values())
@@ -269,6 +269,16 @@ def test_codes_that_were_superseded_are_read_and_never_written() -> None:
         pair = (row["system"], row["code"])
         assert pair not in written
         assert drugs.keys_by_code[pair] == row["concept"]
+
+
+def test_a_word_of_a_value_set_means_one_value() -> None:
+    for value_set in DICTIONARY.value_sets.values():
+        words = [
+            (fold(word), key)
+            for key, code in value_set.codes.items()
+            for word in {*code.labels.values(), *code.attributes.get("names", ())}
+        ]
+        assert len({word for word, _ in words}) == len(set(words)), value_set.name
 
 
 def test_missing_reasons_are_those_of_the_words_and_of_fhir() -> None:
