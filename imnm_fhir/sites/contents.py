@@ -15,7 +15,7 @@ from imnm_fhir.sites.styles import TO_DECLARE, undeclared_style
 from imnm_fhir.sites.unit_of import source_unit
 from imnm_fhir.values import fold
 
-CODED = ("code", "boolean", "element")
+CODED = ("code", "boolean", "element", "text")
 MANY = 10  # more than one patient in ten on several rows makes a long table
 
 
@@ -76,7 +76,8 @@ def _check_words(
 def known_word(reading: Reading, text: str) -> bool:
     """Whether the word of a coded column is mapped, to a value or to a missing reason."""
     folded = fold(text)
-    return not folded or folded in reading.missing or folded in (reading.words or {})
+    known = folded in reading.missing or folded in (reading.words or {})
+    return not folded or known or reading.leaves(folded)
 
 
 def _distinct(fitted: TablePlan, reading: Reading, rows: list[int] | None) -> list[str]:

@@ -108,7 +108,9 @@ def _named_columns(plan: FilePlan) -> list[tuple[str, int, bool]]:
     return [(column, line, optional) for column, (line, optional) in named.items()]
 
 
-def consent_left_unread(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> list[tuple[str, str]]:
+def consent_left_unread(
+    mapping: SiteMapping, fitted: Sequence[TablePlan]
+) -> list[tuple[TablePlan, str]]:
     """Table and column of every column left unread whose name speaks of consent.
 
     Only where a legal basis stands in for consent: a consent that was asked for must be read.
@@ -124,5 +126,5 @@ def consent_left_unread(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> li
         ignored = [each.headers[name] for name in each.plan.file.ignore if name in each.headers]
         for header in (*each.unread, *ignored):
             if any(stem in fold(header) for stem in stems):
-                found.append((each.said, header))
+                found.append((each, header))
     return found

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from imnm_fhir.dictionary import Element
 from imnm_fhir.sites.mapping import SiteFile, SiteMapping
-from imnm_fhir.values import DateStyle
+from imnm_fhir.values import DateStyle, fold
 from imnm_fhir.values.dates import ISO_ONLY
 from imnm_fhir.values.words import FoldedWords
 
@@ -37,6 +37,8 @@ class Reading:
     observation cannot). `reason_field` is where a missing reason goes, None where the table has
     no place for it. `unit` is None where the number has none or the row names it: then in
     `unit_column`. `reference` is the column of the upper limit that a multiple is turned by.
+    `elsewhere` are the words that another target of the same column takes, and
+    `free_text_elsewhere` says that another keeps any text: such words are none of this reading's.
     """
 
     column: str
@@ -61,7 +63,17 @@ class Reading:
     switch: tuple[str, ...] = ()
     keeps_text: bool = False
     unmapped: str = "stop"
+    elsewhere: frozenset[str] = frozenset()
+    free_text_elsewhere: bool = False
     optional: bool = False
+
+    def meaning(self, text: str) -> str | None:
+        """What the mapping's words say of the text; None where they do not know it."""
+        return self.words.get(fold(text)) if self.words is not None else None
+
+    def leaves(self, folded: str) -> bool:
+        """Whether a word that this reading does not know is another target's of the same column."""
+        return self.free_text_elsewhere or folded in self.elsewhere
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from imnm_fhir.sites.words import code_values
 from imnm_fhir.units import is_ucum
 from imnm_fhir.values import Unreadable, canonical_number, read_date
 
+CODED = ("code", "boolean", "text")
 FactKey = tuple[str, str | None, str | None, bool]
 NEEDS_LIMIT = 'needs the limit: with = { reference_high = { column = "…", unit = "…" } }'
 
@@ -48,11 +49,31 @@ def _plan_file(context: Context, file: SiteFile) -> FilePlan:
         _plan_fact(context, key, targets, shared, when if key[3] else None)
         for key, targets in groups.items()
     )
+    facts = _with_siblings(facts)
     for target in shared:
         used = any(each.line == target.line for fact in facts for each in fact.readings)
         if not used and target.field not in ("time_point", "element", "unit"):
             context.fault(target.line, target.column, f"no fact of the file has '{target.field}'")
     return FilePlan(file, facts, time_point)
+
+
+def _with_siblings(facts: tuple[FactPlan, ...]) -> tuple[FactPlan, ...]:
+    """The facts with readings that know what the other targets of their column take."""
+    by_column: dict[str, list[Reading]] = {}
+    for fact in facts:
+        for each in fact.readings:
+            if each.words is not None and each.kind in CODED:
+                by_column.setdefault(each.column, []).append(each)
+
+    def with_others(reading: Reading) -> Reading:
+        others = [each for each in by_column.get(reading.column, []) if each is not reading]
+        if reading.words is None or not others:
+            return reading
+        words = frozenset(word for each in others for word in each.words or {})
+        free = any(each.unmapped == "text" for each in others)
+        return replace(reading, elsewhere=words, free_text_elsewhere=free)
+
+    return tuple(replace(fact, readings=tuple(map(with_others, fact.readings))) for fact in facts)
 
 
 def _which_element(context: Context, target: Target) -> Reading | None:
@@ -108,6 +129,9 @@ def _plan_fact(
     _check_key(context, targets[0], element)
     readings = _readings(context, sources, element)
     _check_split(context, readings, targets)
+    if not any(each.carries for each in readings):
+        message = f"nothing makes a row of '{name}': no column holds a value of it"
+        context.fault(targets[0].line, targets[0].column, message)
     return FactPlan(element, time_point, n, targets[0].line, constants, tuple(readings), when)
 
 

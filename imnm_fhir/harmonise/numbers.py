@@ -1,0 +1,178 @@
+"""Cells of numbers: style, comparator, grade, approximate words, and the unit by its exact factor."""
+
+import re
+from fractions import Fraction
+
+from imnm_fhir.dictionary import Element
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.harmonise.outcomes import (
+    NOTHING,
+    VALUE,
+    Cell,
+    Given,
+    issue_cell,
+    unreadable_cell,
+    value_cell,
+)
+from imnm_fhir.sites.contents import unit_text
+from imnm_fhir.sites.fields import DOSE
+from imnm_fhir.sites.plan import Reading, SourceUnit
+from imnm_fhir.sites.styles import decimal_sign, number_in_style
+from imnm_fhir.sites.unit_of import is_rate, source_unit, wants_unit
+from imnm_fhir.units import convert
+from imnm_fhir.values import (
+    Number,
+    Unreadable,
+    damaged_cell,
+    fold,
+    read_approximate,
+    read_number,
+)
+
+GRADED = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?([+-]?)(?: ?/ ?([0-9]+))?")
+BETWEEN_GRADES = re.compile(r"[0-9][+-]? ?[-–—/] ?[0-9][+-]?")
+DATE_MADE = re.compile(r"[0-9]{4}-0?([0-9]{1,2})-0?([0-9]{1,2})")
+WITH_UNIT = re.compile(r"(.*?[0-9]) *([^\W\d].*|[%°µ].*)")
+UNIT_MISSING = (
+    "the unit is named by neither cell, column, header nor mapping; say unit in the mapping"
+)
+
+
+def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
+    """The cell of a number; after it come the cells of its unit and its upper limit, if it has such."""
+    text, typed = given[0]
+    meaning = reading.meaning(text)
+    try:
+        if meaning is not None:
+            return _with_unit(reading, Number(meaning, None), None, None, given)
+        if reading.element and reading.element.graded and reading.field == "value_number":
+            graded = _graded(reading, reading.element, text, given)
+            if graded is not None:
+                return graded
+        number = read_number(text) if typed else number_in_style(reading, text)
+        return _with_unit(reading, number, None, None, given)
+    except Unreadable as error:
+        return _otherwise(reading, given, error)
+
+
+def _graded(reading: Reading, element: Element, text: str, given: tuple[Given, ...]) -> Cell | None:
+    """A strength grade: `4+` and `4/5` are 4 with the text kept, `3-4` is text alone."""
+    found = GRADED.fullmatch(text)
+    top = element.range.high if element.range else None
+    if found and (found[2] or found[3]) and found[3] in (None, top):
+        return _with_unit(reading, number_in_style(reading, found[1]), text, None, given)
+    if BETWEEN_GRADES.fullmatch(text):
+        return value_cell({"value_text": text})
+    return None
+
+
+def _otherwise(reading: Reading, given: tuple[Given, ...], error: Unreadable) -> Cell:
+    """What is no plain number: approximate, with its unit in the cell, words, or an issue."""
+    text, typed = given[0]
+    if damage := damaged_cell(text):
+        return issue_cell("spreadsheet-damage", damage)
+    made = DATE_MADE.fullmatch(text) if typed else None
+    if made:
+        return issue_cell("spreadsheet-damage", _date_made(*made.groups()))
+    if error.rule == "approximate" and reading.field == "value_number":
+        words, number = read_approximate(text, decimal_sign(reading), reading.thousands or "")
+        return _with_unit(reading, number, words, None, given)
+    if (
+        error.rule == "number-with-text"
+        and reading.element
+        and (cell := _unit_inside(reading, given))
+    ):
+        return cell
+    if reading.unmapped == "text" and not re.search(r"\d", text):
+        return value_cell({"value_text": text})
+    return unreadable_cell(error)
+
+
+def _date_made(month: str, day: str) -> str:
+    return (
+        f"a spreadsheet made a date of it: probably {month}-{day} or {day}-{month}; format the column "
+        "as text and enter it again"
+    )
+
+
+def _unit_inside(reading: Reading, given: tuple[Given, ...]) -> Cell | None:
+    """The cell `4512 U/L`: its own unit counts, since it stands closest to the number."""
+    found = WITH_UNIT.fullmatch(given[0].text)
+    element = reading.element
+    if found is None or element is None or not wants_unit(element, reading.field):
+        return None
+    try:
+        unit = source_unit(element, reading.field, found[2])
+        return _with_unit(reading, number_in_style(reading, found[1]), None, unit, given)
+    except (ImnmFhirError, Unreadable):
+        return None
+
+
+def _with_unit(
+    reading: Reading,
+    number: Number,
+    words: str | None,
+    inside: SourceUnit | None,
+    given: tuple[Given, ...],
+) -> Cell:
+    """The number in the stored unit; an issue where no unit, a wrong one or too many digits."""
+    if number.comparator and reading.field != "value_number":
+        return issue_cell("comparator", "expected a number without < or >; this field keeps none")
+    unit = inside or reading.unit
+    if unit is None and reading.unit_column is not None:
+        found = _unit_of_row(reading, reading.unit_column, given[1].text)
+        if isinstance(found, Cell):
+            return found
+        unit = found
+    elif unit is None and reading.unit_missing:
+        return issue_cell("unit-missing", UNIT_MISSING)
+    value = number.value
+    if unit is not None:
+        by = unit.factor if unit.factor is not None else _limit(reading, given)
+        if isinstance(by, Cell):
+            return by
+        value = convert(value, by) if by != 1 else value
+    return value_cell(_fields(reading, value, number.comparator, unit, words))
+
+
+def _unit_of_row(reading: Reading, column: Reading, text: str) -> SourceUnit | Cell:
+    if not text or fold(text) in column.missing:
+        return issue_cell("unit-missing", UNIT_MISSING)
+    assert reading.element is not None  # a unit's column stands beside an element's number
+    try:
+        return source_unit(reading.element, reading.field, unit_text(column, text))
+    except ImnmFhirError as error:
+        return issue_cell("unknown-unit", str(error))
+
+
+def _limit(reading: Reading, given: tuple[Given, ...]) -> Fraction | Cell:
+    """The row's upper limit of normal in the stored unit, by which its multiple is turned."""
+    limit = reading.reference
+    if limit is None or limit.unit is None or limit.unit.factor is None:
+        return issue_cell(
+            "limit-missing", "a multiple of the upper limit needs the row's limit and its unit"
+        )
+    place = 2 if reading.unit_column else 1
+    cell = number_cell(limit, given[place:]) if given[place].text else NOTHING
+    if cell.outcome != VALUE:
+        return issue_cell(
+            "limit-missing", "a multiple of the upper limit, and the row has no readable limit"
+        )
+    return Fraction(str(cell.fields[limit.field]))
+
+
+def _fields(
+    reading: Reading, value: str, comparator: str | None, unit: SourceUnit | None, words: str | None
+) -> dict[str, object]:
+    stored = unit.stored if unit else None
+    if reading.field in (DOSE, "dose_number", "rate_number"):
+        start = "rate" if is_rate(stored) else "dose"
+        return {f"{start}_number": value, f"{start}_unit": stored}
+    fields: dict[str, object] = {reading.field: value}
+    if stored:
+        fields["unit"] = stored
+    if comparator:
+        fields["comparator"] = comparator
+    if words:
+        fields["value_text"] = words
+    return fields
