@@ -5,7 +5,7 @@ from typing import Any
 
 from imnm_fhir.derive.columns import CASE_COLUMNS
 from imnm_fhir.derive.course import Course
-from imnm_fhir.derive.facts import Condition, Facts, Medication, Observation
+from imnm_fhir.derive.facts import Condition, Facts, Medication, Observation, elements_of
 from imnm_fhir.derive.names import (
     ACTIVE,
     BIOPSY,
@@ -168,14 +168,13 @@ def first_day(facts: Facts, procedure: str) -> Period:
 
 def examination_columns(facts: Facts) -> dict[str, Any]:
     """EMG, MRI and biopsy: done, day, every finding, and the list of findings with a result."""
-    dictionary = load_dictionary()
     columns: dict[str, Any] = {}
     for test in (EMG, MRI, BIOPSY):
         day = first_day(facts, test)
         columns[f"{test}_done"] = done(facts, test)
         if test != MRI:
             columns |= {f"{test}_date_earliest": day.earliest, f"{test}_date_latest": day.latest}
-        findings = dictionary.of_group(test)
+        findings = elements_of(test)
         columns[f"{test}_findings"] = listed(
             name for name in findings if any(not row.missing for row in facts.rows(name))
         )

@@ -103,6 +103,7 @@ SEROLOGY: dict[str, Column] = {
     **_date("anti_srp_date", "the assay that decides anti_srp"),
     "msa_positive": ("text", "List of positive myositis-specific antibodies"),
     "msa_positive_count": ("integer", "Number of positive myositis-specific antibodies"),
+    "other_msa": ("text", "Another MSA: positive, borderline, negative (all tested are), untested"),
     "other_msa_positive": ("text", "As msa_positive, without anti-HMGCR and anti-SRP"),
     "other_msa_positive_count": ("integer", "Number in other_msa_positive"),
     "antibodies_tested_count": ("integer", "Number of antibodies with a result"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -127,8 +128,15 @@ class Facts:
 
     def visit_day(self, visit: str | None) -> Period:
         """When a visit was, as the site dates it."""
-        days = {row.value_date for row in self.rows(VISIT_DATE) if row.time_point == visit}
-        return period(days.pop()) if visit and len(days) == 1 else UNKNOWN
+        return self._visit_days.get(visit, UNKNOWN)
+
+    @cached_property
+    def _visit_days(self) -> dict[str | None, Period]:
+        """The day of every visit that has one date and no other."""
+        days: dict[str | None, set[str | None]] = {}
+        for row in self.rows(VISIT_DATE):
+            days.setdefault(row.time_point, set()).add(row.value_date)
+        return {when: period(said.pop()) for when, said in days.items() if when and len(said) == 1}
 
     def day_of(self, row: Observation) -> Period:
         """When an observation was made: its own date, else that of its visit."""
@@ -169,6 +177,12 @@ class Facts:
         for element, procedures in self.procedures.items():
             for done in procedures:
                 yield from _dated(element, done.date, done.end_date)
+
+
+@cache
+def elements_of(group: str) -> tuple[str, ...]:
+    """The elements of a group of the dictionary, asked once."""
+    return load_dictionary().of_group(group)
 
 
 def _dated(element: str, *dates: str | None) -> Iterator[tuple[Period, str]]:

@@ -44,13 +44,13 @@ def _change(measure: Mapping[str, Any], facts: Facts, visit: str) -> float | Non
     if not found:
         return None
     change = max(found)[1]
-    return round(-change if measure["better"] == "higher" else change, 9)
+    return float(round(-change if measure["better"] == "higher" else change, 9))
 
 
 def _value(rows: list[Observation], multiple: bool) -> float | None:
     scaled = (_scaled(row, multiple) for row in rows if not row.comparator)
-    values = {value for value in scaled if value is not None}
-    return values.pop() if len(values) == 1 else None
+    found = {value for value in scaled if value is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def _scaled(row: Observation, multiple: bool) -> float | None:

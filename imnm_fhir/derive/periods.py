@@ -25,11 +25,11 @@ class Period(NamedTuple):
 
     def shifted(self, days: int) -> "Period":
         """The period so many days later (or earlier)."""
-        return Period(add_days(self.earliest, days), add_days(self.latest, days))
+        return _shifted(self, days)
 
     def months_later(self, months: int) -> "Period":
         """The period so many calendar months later."""
-        return Period(add_months(self.earliest, months), add_months(self.latest, months))
+        return _months_later(self, months)
 
 
 UNKNOWN = Period(None, None)
@@ -39,6 +39,18 @@ UNKNOWN = Period(None, None)
 def period(partial: str | None) -> Period:
     """The period of a partial ISO date; `UNKNOWN` for null."""
     return Period(*date_bounds(partial)) if partial else UNKNOWN
+
+
+@lru_cache(
+    maxsize=65_536
+)  # patients of a registry share their days: most calls are answered from here
+def _shifted(of: Period, days: int) -> Period:
+    return Period(add_days(of.earliest, days), add_days(of.latest, days))
+
+
+@lru_cache(maxsize=65_536)
+def _months_later(of: Period, months: int) -> Period:
+    return Period(add_months(of.earliest, months), add_months(of.latest, months))
 
 
 def exact(day: date | None) -> Period:

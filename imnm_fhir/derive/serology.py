@@ -3,7 +3,7 @@
 from typing import Any
 
 from imnm_fhir.derive.clinic import listed, result_of
-from imnm_fhir.derive.facts import Facts, Observation
+from imnm_fhir.derive.facts import Facts, Observation, elements_of
 from imnm_fhir.derive.names import BORDERLINE, HMGCR, NEGATIVE, POSITIVE, SRP, UNTESTED
 from imnm_fhir.derive.periods import first_of, period
 from imnm_fhir.dictionary import load_dictionary
@@ -47,12 +47,12 @@ def srp_unconfirmed(rows: list[Observation]) -> bool:
 
 def serology_columns(facts: Facts, study: Study) -> dict[str, Any]:
     """Every antibody's result over all assays, what is positive, and the serogroup."""
-    dictionary = load_dictionary()
-    msa, maa = dictionary.of_group("msa"), dictionary.of_group("maa")
+    msa, maa = elements_of("msa"), elements_of("maa")
     results = {name: result_of(facts.rows(name)) for name in (*msa, *maa)}
     positive = [name for name in results if results[name] == POSITIVE]
     specific = [name for name in positive if name in msa]
-    other = [name for name in specific if name not in (HMGCR, SRP)]
+    others = [name for name in msa if name not in (HMGCR, SRP)]
+    other = [name for name in specific if name in others]
     default = serogroup(results[HMGCR], results[SRP])
     return {
         **results,
@@ -61,6 +61,7 @@ def serology_columns(facts: Facts, study: Study) -> dict[str, Any]:
         **_details(SRP, facts.rows(SRP), results[SRP]),
         "msa_positive": listed(specific),
         "msa_positive_count": len(specific),
+        "other_msa": result_of([row for name in others for row in facts.rows(name)]),
         "other_msa_positive": listed(other),
         "other_msa_positive_count": len(other),
         "antibodies_positive": listed(positive),

@@ -19,12 +19,14 @@ def rows_at(
     the window; without any, the unlabelled ones whose day surely lies in it. At baseline an
     undated unlabelled one belongs to it.
     """
+    rows = facts.rows(element)
+    if not rows:
+        return rows
     target = course.diagnosis.months_later(visit.months)
 
     def near(row: Observation) -> bool | None:
         return around(facts.day_of(row), target, visit.before_days, visit.after_days)
 
-    rows = facts.rows(element)
     labelled = [row for row in rows if row.time_point == name and near(row) is not False]
     if labelled:
         return labelled

@@ -1,0 +1,19 @@
+"""Table 1 of a cohort: built from cases, shown in the terminal, as CSV, Excel and HTML."""
+
+from imnm_fhir.table1.files import to_html, write_table_csv, write_table_excel, write_table_html
+from imnm_fhir.table1.model import Cell, Column, Row, Table1
+from imnm_fhir.table1.table import table1
+from imnm_fhir.table1.text import to_text
+
+__all__ = [
+    "Cell",
+    "Column",
+    "Row",
+    "Table1",
+    "table1",
+    "to_html",
+    "to_text",
+    "write_table_csv",
+    "write_table_excel",
+    "write_table_html",
+]

@@ -1,0 +1,168 @@
+"""The rows of Table 1: one maker per statistic."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.table1.declaration import Declaration, Declared
+from imnm_fhir.table1.model import Cell, Row
+from imnm_fhir.table1.statistics import Distribution, distribution, exact_interval, percent
+
+SEPARATOR = "; "
+NOTHING = "–"
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Labels, numbers and signs in one language."""
+
+    declaration: Declaration
+    language: str
+
+    def word(self, name: str) -> str:
+        """A word of the table."""
+        return self.declaration.words[name][self.language]
+
+    def value(self, value: str, value_set: str | None) -> str:
+        """The label of a value: of its value set, else of the table's words, else itself."""
+        known = load_dictionary().value_sets.get(value_set or "")
+        if known and value in known.codes:
+            return known.codes[value].labels[self.language]
+        return self.word(value) if value in self.declaration.words else value
+
+    def decimal(self, value: float | Decimal) -> str:
+        """A number to one decimal, halves up, with the language's decimal mark."""
+        exact = Decimal(repr(round(float(value), 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)
+        return f"{exact:f}" if self.language == "en" else f"{exact:f}".replace(".", ",")
+
+    def number(self, value: float) -> str:
+        """A number to one decimal, a whole number without."""
+        text = self.decimal(value)
+        return text[:-2] if text.endswith("0") else text
+
+    def percent_sign(self) -> str:
+        """The percent sign, after a space that does not break where the language wants one."""
+        return "%" if self.language == "en" else "\u00a0%"
+
+    def share(self, n: int, tested: int) -> str:
+        """N of `tested` in percent, to one decimal."""
+        return f"{self.decimal(percent(n, tested))}{self.percent_sign()}"
+
+
+def rows_of(
+    declared: Declared, columns: Sequence[list[Case]], words: Words, marks: str
+) -> Iterator[Row]:
+    """The lines of one declared row over the patients of every column."""
+    label = declared.label[words.language]
+    inside = [_within(members, declared) for members in columns]
+    match declared.statistic:
+        case "heading":
+            yield Row(label, 0)
+        case "categories" | "members":
+            yield from _value_rows(declared, inside, words, marks)
+        case "number":
+            yield from _number_rows(declared, inside, words, marks)
+        case _:
+            cells = tuple(_cell(declared, members, words) for members in inside)
+            yield Row(label, 1, declared.variable, declared.value, marks, cells)
+            if declared.interval:
+                shown = tuple(_interval_cell(cell, words) for cell in cells)
+                yield Row(words.word("interval"), 2, declared.variable, "interval", "", shown)
+
+
+def _within(members: list[Case], declared: Declared) -> list[Case]:
+    if not declared.within:
+        return members
+    variable, value = declared.within["variable"], declared.within["value"]
+    return [each for each in members if each[variable] == value]
+
+
+def _cell(declared: Declared, members: list[Case], words: Words) -> Cell:
+    """The cell of a variable of one line."""
+    if declared.statistic == "patients":
+        return Cell(str(len(members)), len(members))
+    said = [each[declared.variable] for each in members]
+    if declared.statistic == "listed":
+        return _count(sum(bool(each) for each in said), len(said), words)
+    tested = [each for each in said if each is not None and each not in declared.untested]
+    wanted: Any = True if declared.value is None else declared.value
+    return _count(sum(each == wanted for each in tested), len(tested), words)
+
+
+def _value_rows(
+    declared: Declared, columns: list[list[Case]], words: Words, marks: str
+) -> Iterator[Row]:
+    """A heading line and one for every value; one line alone where there is no value at all."""
+    label, variable = declared.label[words.language], declared.variable
+    counted = [_counted(declared, members) for members in columns]
+    values = _values(declared, counted[0][0])
+    if not values or not counted[0][1]:
+        nothing = tuple(_count(0, tested, words) for _, tested in counted)
+        yield Row(label, 1, variable, None, marks, nothing)
+        return
+    yield Row(label, 1, variable, None, marks)
+    for value in values:
+        cells = tuple(_count(counts[value], tested, words) for counts, tested in counted)
+        yield Row(words.value(value, declared.value_set), 2, variable, value, "", cells)
+
+
+def _counted(declared: Declared, members: list[Case]) -> tuple[Counter[str], int]:
+    said = [each[declared.variable] for each in members]
+    if declared.statistic == "members":
+        return Counter(name for each in said if each for name in each.split(SEPARATOR)), len(said)
+    tested = [each for each in said if each is not None and each not in declared.untested]
+    return Counter(tested), len(tested)
+
+
+def _values(declared: Declared, overall: Counter[str]) -> list[str]:
+    if declared.statistic == "members":
+        return sorted(overall, key=lambda name: (-overall[name], name))
+    known = declared.values
+    if declared.value_set and not known:
+        known = tuple(load_dictionary().value_sets[declared.value_set].codes)
+    return [*known, *sorted(set(overall) - set(known))]
+
+
+def _number_rows(
+    declared: Declared, columns: list[list[Case]], words: Words, marks: str
+) -> Iterator[Row]:
+    """Three lines: how many have a value, median (IQR), range."""
+    found = [[each[declared.variable] for each in members] for members in columns]
+    known = [[number for number in numbers if number is not None] for numbers in found]
+    counts = tuple(
+        Cell(f"{len(some)}/{len(every)}" if every else NOTHING, len(some), len(every))
+        for some, every in zip(known, found, strict=True)
+    )
+    variable = declared.variable
+    yield Row(declared.label[words.language], 1, variable, None, marks, counts)
+    spreads = [distribution(some) if some else None for some in known]
+    for name in ("median", "range"):
+        cells = tuple(_spread_cell(name, spread, words) for spread in spreads)
+        yield Row(words.word(name), 2, variable, name, "", cells)
+
+
+def _spread_cell(name: str, spread: Distribution | None, words: Words) -> Cell:
+    if spread is None:
+        return Cell(NOTHING)
+    median, lower, upper, least, greatest = (words.number(each) for each in spread)
+    text = f"{median} ({lower}–{upper})" if name == "median" else f"{least}–{greatest}"
+    return Cell(text, numbers=spread)
+
+
+def _count(n: int, tested: int, words: Words) -> Cell:
+    """n/N (%), with a dash where nobody was tested."""
+    text = f"{n}/{tested} ({words.share(n, tested)})" if tested else NOTHING
+    return Cell(text, n, tested)
+
+
+def _interval_cell(cell: Cell, words: Words) -> Cell:
+    if not cell.tested or cell.n is None:
+        return Cell(NOTHING)
+    low, high = exact_interval(cell.n, cell.tested)
+    shown = "–".join(words.decimal(100 * each) for each in (low, high))
+    return Cell(f"{shown}{words.percent_sign()}", cell.n, cell.tested, None, (low, high))
