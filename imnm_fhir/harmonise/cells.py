@@ -11,6 +11,7 @@ from imnm_fhir.harmonise.outcomes import (
     VALUE,
     Cell,
     Given,
+    damage_cell,
     issue_cell,
     missing_cell,
     unreadable_cell,
@@ -18,7 +19,7 @@ from imnm_fhir.harmonise.outcomes import (
 )
 from imnm_fhir.sites.plan import Reading
 from imnm_fhir.sites.styles import TO_DECLARE, undeclared_style
-from imnm_fhir.values import Unreadable, damaged_cell, fold, read_date
+from imnm_fhir.values import Unreadable, fold, read_date
 from imnm_fhir.values.dates import ISO_ONLY
 
 
@@ -58,8 +59,8 @@ def _unknown_word(reading: Reading, text: str) -> Cell:
         return NOTHING
     if reading.unmapped == "text":
         return value_cell({"value_text": text})
-    if damage := damaged_cell(text):
-        return issue_cell("spreadsheet-damage", damage)
+    if damage := damage_cell(text):
+        return damage
     return issue_cell("unknown-word", "the mapping has no such word; add it to words or missing")
 
 
@@ -83,8 +84,8 @@ def _date_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
             {reading.field: meaning or read_date(text, ISO_ONLY if typed else reading.dates)}
         )
     except Unreadable as error:
-        damage = damaged_cell(text) if text.startswith("#") else None
-        return issue_cell("spreadsheet-damage", damage) if damage else unreadable_cell(error)
+        shown = damage_cell(text) if text.startswith("#") else None
+        return shown or unreadable_cell(error)
 
 
 def _text_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:

@@ -10,6 +10,7 @@ from imnm_fhir.harmonise.outcomes import (
     VALUE,
     Cell,
     Given,
+    damage_cell,
     issue_cell,
     unreadable_cell,
     value_cell,
@@ -23,7 +24,6 @@ from imnm_fhir.units import convert
 from imnm_fhir.values import (
     Number,
     Unreadable,
-    damaged_cell,
     fold,
     read_approximate,
     read_number,
@@ -69,11 +69,11 @@ def _graded(reading: Reading, element: Element, text: str, given: tuple[Given, .
 def _otherwise(reading: Reading, given: tuple[Given, ...], error: Unreadable) -> Cell:
     """What is no plain number: approximate, with its unit in the cell, words, or an issue."""
     text, typed = given[0]
-    if damage := damaged_cell(text):
-        return issue_cell("spreadsheet-damage", damage)
+    if damage := damage_cell(text):
+        return damage
     made = DATE_MADE.fullmatch(text) if typed else None
     if made:
-        return issue_cell("spreadsheet-damage", _date_made(*made.groups()))
+        return issue_cell("spreadsheet-date", _date_made(*made.groups()))
     if error.rule == "approximate" and reading.field == "value_number":
         words, number = read_approximate(text, decimal_sign(reading), reading.thousands or "")
         return _with_unit(reading, number, words, None, given)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from imnm_fhir.values import Unreadable
+from imnm_fhir.values import Unreadable, damaged_cell
+from imnm_fhir.values.damage import DAY_AND_MONTH
 
 # In order of precedence where one cell has several targets.
 BLANK, MISSING, VALUE, ISSUE = range(4)
@@ -51,3 +52,12 @@ def issue_cell(rule: str, message: str) -> Cell:
 def unreadable_cell(error: Unreadable) -> Cell:
     """A cell that a reader of single values refused."""
     return issue_cell(error.rule, str(error))
+
+
+def damage_cell(text: str) -> Cell | None:
+    """A cell that a spreadsheet has changed: made a date of it, shortened it, shows an error."""
+    message = damaged_cell(text)
+    if message is None:
+        return None
+    rule = "spreadsheet-date" if DAY_AND_MONTH.fullmatch(text) else "spreadsheet-damage"
+    return issue_cell(rule, message)
