@@ -8,21 +8,13 @@ from typing import Any
 from imnm_fhir.cohort import Cohort, new_manifest, table_from_rows
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.files import Located
 from imnm_fhir.fhir.foreign import answer, as_happened, normalise, settle
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import check_site_id, resource_id, row_key
 from imnm_fhir.shapes import Reading, fill, match
 
 SITE_COLUMNS = ("name", "country", "language")
-
-
-@dataclass(frozen=True)
-class Located:
-    """A resource and where it stands: `file` without folder, `line` counted from 1."""
-
-    resource: Mapping[str, Any]
-    file: str | None = None
-    line: int | None = None
 
 
 def organization_rows(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -91,7 +83,7 @@ def from_fhir(resources: Iterable[Located | Mapping[str, Any]], site: str | None
     state = _Import(check_site_id(site) if site else None)
     for located in listed:
         kind, ident = located.resource.get("resourceType"), located.resource.get("id")
-        for name in (f"{kind}/{ident}", located.resource.get("_fullUrl")):
+        for name in (f"{kind}/{ident}", located.full_url):
             if isinstance(name, str):
                 state.by_reference[name] = located.resource
     for located in listed:
@@ -100,7 +92,10 @@ def from_fhir(resources: Iterable[Located | Mapping[str, Any]], site: str | None
 
 
 def _read_one(state: _Import, located: Located) -> None:
-    resource = {k: v for k, v in located.resource.items() if k != "_fullUrl"}
+    resource = located.resource
+    if located.problem:
+        state.refuse(located, located.problem)
+        return
     if resource.get("resourceType") == "Medication":
         return  # read through the statement that refers to it
     happened = answer(resource)

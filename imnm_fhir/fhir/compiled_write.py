@@ -1,19 +1,19 @@
-"""Writing NDJSON in bulk: each shape compiled to one DuckDB string expression per table.
+"""Writing in bulk: each shape compiled to one DuckDB expression that makes the JSON line of a row.
 
-The result equals `fill` byte for byte (a property test holds them together); it is about a hundred
-times as fast. Codings are small tables joined by element and key.
+The line equals what `fill` and `write_json` give, byte for byte (a property test holds them
+together). Codings are small tables joined by element and key (`prepare_lookups`). Nothing is ever
+left out in silence: where `fill` refuses a row, the expression raises an error that names the column.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from imnm_fhir.dictionary import TABLES, load_dictionary
-from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.fhir.text import write_json
 from imnm_fhir.keys import resource_id, row_key
 from imnm_fhir.shapes.fill import codings_of, hole_value
 from imnm_fhir.shapes.tree import (
+    ELEMENT_HOLES,
     Array,
     Constant,
     Field,
@@ -23,251 +23,231 @@ from imnm_fhir.shapes.tree import (
     columns_inside,
     load_shapes,
 )
-from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
     import duckdb
 
-# Columns whose text needs no JSON escaping: ids are hex, numbers and dates are checked by conformance.
+# Columns whose text never needs escaping in JSON: hashes, and what `check_site_id` and the row checks
+# hold to a few characters. All other text is escaped.
 PLAIN = frozenset({"id", "patient_id", "organization_id", "site"})
+MISSING = "no value for "  # what the SQL error says before the column's name
 
 
-def _literal(text: str) -> str:
+class Sql(str):
+    """A part of a line that is SQL; a plain `str` is JSON text."""
+
+
+Part = str | Sql
+
+
+def sql_text(text: str) -> str:
+    """The text as SQL literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def _json(text: str) -> str:
-    return write_json({"x": text})[5:-1].decode()
+def json_text(value: object) -> str:
+    """A value as JSON, as `write_json` writes it."""
+    return write_json({"x": value})[5:-1].decode()
 
 
 def line_expression(table: str) -> str:
-    """The SQL expression that makes the JSON line of a row of `table`, with alias `t` for the row."""
+    """The SQL that makes the JSON line of a row `t` of `table` (see `row_source` for its columns)."""
     shape = load_shapes()[table]
     if not shape.variants:
-        return _concat(_object(shape.fields()))
+        return _joined(_object(shape.fields(), ()))
     branches = [
-        f"when t.{each.when} is not null then {_concat(['', *_members(each.fields, 1)])}"
+        f"when t.{each.when} is not null then {_joined(_members(each.fields, 1, (each.when,)))}"
         for each in shape.variants
     ]
-    middle = _Sql(f"case {' '.join(branches)} end")
-    return _concat(["{", *_members(shape.before), middle, *_members(shape.after, 1), "}"])
+    middle = Sql(f"case {' '.join(branches)} else error('{MISSING}the row') end")
+    return _joined(["{", *_members(shape.before), middle, *_members(shape.after, 1), "}"])
 
 
-def _concat(parts: list[str]) -> str:
-    """SQL that joins parts, of which those that are not `_Sql` are JSON text."""
-    merged: list[str] = []
+def _joined(parts: Iterable[Part]) -> str:
+    """SQL that joins parts, neighbouring texts together. `concat` copies each byte once, || often."""
+    merged: list[Part] = []
     for part in parts:
-        if part and _is_sql(part):
+        if merged and not isinstance(part, Sql) and not isinstance(merged[-1], Sql):
+            merged[-1] += part
+        elif part:
             merged.append(part)
-        elif merged and not _is_sql(merged[-1]):
-            merged[-1] = merged[-1] + part
-        else:
-            merged.append(part)
-    return " || ".join(part if _is_sql(part) else _literal(part) for part in merged if part)
+    sql = [part if isinstance(part, Sql) else sql_text(part) for part in merged]
+    return sql[0] if len(sql) == 1 else f"concat({', '.join(sql)})"
 
 
-class _Sql(str):
-    """A part that is SQL, not JSON text."""
+def _members(
+    fields: tuple[Field, ...], first: int = 0, present: tuple[str, ...] = ()
+) -> list[Part]:
+    """`"key":value` of fields, each after a comma but for the very first.
 
-
-def _is_sql(part: str) -> bool:
-    return isinstance(part, _Sql)
-
-
-def _members(fields: tuple[Field, ...], first: int = 0) -> list[str]:
-    """`"key":value` of fields, each after a comma but for the very first."""
-    parts: list[str] = []
+    `present`: columns that are known to have a value here, so that nothing is asked twice.
+    """
+    parts: list[Part] = []
     for index, each in enumerate(fields, first):
-        inner = [f'{"," if index else ""}"{each.key}":', *_node(each.node)]
-        parts += inner if each.when is None else [_Sql(_optional(each, inner))]
+        key = f'{"," if index else ""}"{each.key}":'
+        columns = (each.when,) if each.when else columns_inside(each.node)
+        if each.when is None or set(columns) & set(present):
+            parts += [key, *_node(each.node, present)]
+            continue
+        known = (*present, *columns) if len(columns) == 1 else present
+        test = " or ".join(f"t.{column} is not null" for column in columns)
+        inside = _joined([key, *_node(each.node, known)])
+        parts.append(Sql(f"case when {test} then {inside} else '' end"))
     return parts
 
 
-def _optional(each: Field, inner: list[str]) -> str:
-    columns = (each.when,) if each.when else columns_inside(each.node)
-    present = " or ".join(f"t.{column} is not null" for column in columns)
-    return f"case when {present} then {_concat(inner)} else '' end"
-
-
-def _object(fields: tuple[Field, ...]) -> list[str]:
-    if fields[0].when is None:
-        return ["{", *_members(fields), "}"]
+def _object(fields: tuple[Field, ...], present: tuple[str, ...]) -> list[Part]:
+    if fields[0].when is None or set(columns_inside(fields[0].node)) & set(present):
+        return ["{", *_members(fields, 0, present), "}"]
     # The first field may lack: every one comes after a comma, and the first comma is cut off.
-    return ["{", _Sql(f"substr({_concat(_members(fields, 1))}, 2)"), "}"]
+    return ["{", Sql(f"substr({_joined(_members(fields, 1, present))}, 2)"), "}"]
 
 
-def _array(node: Array) -> list[str]:
-    if all(item.when is None for item in node.items):
-        parts: list[str] = []
-        for index, item in enumerate(node.items):
-            parts += [*([","] if index else []), *_node(item.node)]
-        return ["[", *parts, "]"]
-    inner = []
+def _array(node: Array, present: tuple[str, ...]) -> list[Part]:
+    parts: list[Part] = []
     for item in node.items:
-        text = _concat([",", *_node(item.node)])
-        inner.append(
-            _Sql(
-                text
-                if item.when is None
-                else f"case when t.{item.when} is not null then {text} else '' end"
-            )
-        )
-    return ["[", _Sql(f"substr({_concat(list(inner))}, 2)"), "]"]
+        known = (*present, item.when) if item.when else present
+        inside = [",", *_node(item.node, known)]
+        if item.when is None or item.when in present:
+            parts += inside
+        else:
+            test = f"t.{item.when} is not null"
+            parts.append(Sql(f"case when {test} then {_joined(inside)} else '' end"))
+    if isinstance(parts[0], Sql):
+        return ["[", Sql(f"substr({_joined(parts)}, 2)"), "]"]
+    return ["[", parts[0][1:], *parts[1:], "]"]
 
 
-def _node(node: Node) -> list[str]:
+def _node(node: Node, present: tuple[str, ...]) -> list[Part]:
     match node:
         case Constant():
-            return [_json(node.accepted[0])]
+            return [json_text(node.accepted[0])]
         case Object():
-            return _object(node.fields)
+            return _object(node.fields, present)
         case Array():
-            return _array(node)
+            return _array(node, present)
         case Hole():
-            return [_Sql(_hole(node))] if not node.prefix + node.suffix else _inside(node)
+            return _hole(node, present)
 
 
-def _inside(hole: Hole) -> list[str]:
-    if hole.column not in PLAIN:
-        raise ValueError(f"{hole.column} inside a text would need escaping")
-    return [
-        '"' + _json(hole.prefix)[1:-1],
-        _Sql(f"t.{hole.column}"),
-        _json(hole.suffix)[1:-1] + '"',
-    ]
-
-
-def _hole(hole: Hole) -> str:
+def _hole(hole: Hole, present: tuple[str, ...]) -> list[Part]:
     column = f"t.{hole.column}"
-    if hole.column in ("element", "category"):
-        return f"t.{hole.column}_json"
+    if hole.column in ELEMENT_HOLES:
+        return [_needed(f"{column}_json", hole.column)]
+    if hole.kind in ("code", "coding"):
+        return [_coded(hole)]
+    value = Sql(column) if hole.column in present else _needed(column, hole.column)
     if hole.kind == "number":
-        return column
+        return [value]
     if hole.kind == "boolean":
-        return f"case when {column} then 'true' when not {column} then 'false' end"
-    if hole.kind == "text":
-        return (
-            f"'\"' || {column} || '\"'"
-            if hole.column in PLAIN
-            else f"cast(to_json({column}) as varchar)"
-        )
+        return [Sql(f"case when {value} then 'true' else 'false' end")]
+    if hole.column in PLAIN:
+        return ['"' + json_text(hole.prefix)[1:-1], value, json_text(hole.suffix)[1:-1] + '"']
+    if hole.prefix or hole.suffix:
+        raise ValueError(f"{hole.column} inside a text would need escaping")
+    return [Sql(_escaped(value))]
+
+
+def _needed(sql: str, column: str) -> Sql:
+    return Sql(f"coalesce({sql}, error('{MISSING}{column}'))")
+
+
+def _escaped(sql: str) -> str:
+    """JSON of a text. Most texts need no escaping, and to see that is cheaper than to escape."""
+    simple = r"'[\x20-\x21\x23-\x5b\x5d-\x7e]*'"
+    escaped = f"cast(to_json({sql}) as varchar)"
+    return f"case when regexp_full_match({sql}, {simple}) then concat('\"', {sql}, '\"') else {escaped} end"
+
+
+def _coded(hole: Hole) -> Sql:
+    """A code or codings: of the element's value set by a join, of a column's own by a CASE."""
+    column = f"t.{hole.column}"
     if hole.column == "value_code":
-        return f"t.{hole.kind}_json"
-    return _words(hole, column)
-
-
-def _words(hole: Hole, column: str) -> str:
-    """A CASE over the few keys of a value set that is the same for every element."""
+        return _needed(f"t.value_code_{hole.kind}", hole.column)
     dictionary = load_dictionary()
     keys = dictionary.value_sets[dictionary.column_value_sets[hole.column]].codes
     branches = " ".join(
-        f"when {_literal(key)} then {_literal(_written(hole.kind, None, hole.column, key))}"
+        f"when {sql_text(key)} then {sql_text(_written(hole.kind, None, hole.column, key))}"
         for key in keys
     )
-    return f"case {column} {branches} end"
+    return Sql(f"case {column} {branches} else error('{MISSING}{hole.column}') end")
 
 
 def _written(kind: str, element: str | None, column: str, key: str) -> str:
     codings = codings_of(element, column, key)
-    if kind == "code":
-        return _json(codings[0].code)
-    return write_json({"x": [coding.fhir() for coding in codings]})[5:-1].decode()
+    return json_text(codings[0].code if kind == "code" else [each.fhir() for each in codings])
 
 
-def prepare_lookups(engine: "duckdb.DuckDBPyConnection", sites: Mapping[str, object]) -> None:
-    """Make the small tables that the expressions join: elements, values, organisations."""
-    dictionary = load_dictionary()
+def prepare_lookups(engine: "duckdb.DuckDBPyConnection", sites: Iterable[str]) -> None:
+    """Make the tables that `row_source` joins: elements, coded values, organisations."""
+    import pyarrow as pa
+
     elements, values = [], []
-    for name, element in dictionary.elements.items():
-        row = {"element": name}
-        own, category = (
-            write_json({"x": hole_value(Hole(column, "coding"), row)})[5:-1].decode()
-            if column == "element" or element.category
-            else None
-            for column in ("element", "category")
-        )
-        elements.append((name, own, category))
-        for key in dictionary.value_sets[element.value_set].codes if element.value_set else ():
-            values.append(
-                (
-                    name,
-                    key,
-                    *(_written(kind, name, "value_code", key) for kind in ("coding", "code")),
-                )
+    for name, element in load_dictionary().elements.items():
+        for column in ELEMENT_HOLES:
+            known = column == "element" or element.category
+            coded = hole_value(Hole(column, "coding"), {"element": name}) if known else None
+            elements.append((name, column, json_text(coded) if coded else None))
+        for key in (
+            load_dictionary().value_sets[element.value_set].codes if element.value_set else ()
+        ):
+            coding, code = (_written(kind, name, "value_code", key) for kind in ("coding", "code"))
+            values.append((name, key, coding, code))
+    codings = {(name, column): text for name, column, text in elements}
+    names = list(load_dictionary().elements)
+    tables = {
+        "lookup_elements": {
+            "element": names,
+            **{f"{c}_json": [codings[name, c] for name in names] for c in ELEMENT_HOLES},
+        },
+        "lookup_values": dict(
+            zip(
+                ("element", "key", "value_code_coding", "value_code_code"),
+                map(list, zip(*values, strict=True)),
+                strict=True,
             )
-    engine.execute(
-        "create temp table e (element varchar, element_json varchar, category_json varchar)"
-    )
-    engine.execute(
-        "create temp table v (element varchar, key varchar, coding_json varchar, code_json varchar)"
-    )
-    engine.execute("create temp table o (site varchar, organization_id varchar)")
-    engine.executemany("insert into e values (?, ?, ?)", elements)
-    engine.executemany("insert into v values (?, ?, ?, ?)", values)
-    engine.executemany(
-        "insert into o values (?, ?)", [(s, resource_id(row_key([s]))) for s in sites]
-    )
+        ),
+        "lookup_sites": {
+            "site": list(sites),
+            "organization_id": [resource_id(row_key([site])) for site in sites],
+        },
+    }
+    for name, columns in tables.items():
+        schema = pa.schema([(column, pa.string()) for column in columns])
+        engine.register("lookup", pa.table(columns, schema=schema))
+        engine.execute(f"create or replace temp table {name} as from lookup")
+        engine.unregister("lookup")
 
 
-def key_expression(table: str) -> str:
+def key_expression(table: str, alias: str = "t") -> str:
     """The SQL of `row_key` over the key columns of a table."""
     parts = [
-        f"replace(replace(coalesce(t.{column}, ''), '%', '%25'), '/', '%2F')"
+        f"replace(replace(coalesce({alias}.{column}, ''), '%', '%25'), '/', '%2F')"
         if column in ("patient", "n")
-        else f"coalesce(t.{column}, '')"
+        else f"coalesce({alias}.{column}, '')"
         for column in load_dictionary().tables[table].key
     ]
-    return " || '/' || ".join(parts)
+    return "concat_ws('/', " + ", ".join(parts) + ")"
 
 
-def table_query(table: str) -> str:
-    """The SELECT of the lines of a table from the view of the same name, column `line`."""
+def row_source(table: str) -> str:
+    """The SELECT of a table's rows with what its line needs beside them, from a view of its name."""
     long = table != "patients"
-    joins = "left join o on o.site = t.site"
+    coded = "value_code" in load_dictionary().tables[table].columns
+    columns = ["t.*", f"{key_expression(table)} as key", "o.organization_id"]
+    columns.append("p.id as patient_id" if long else "t.id as patient_id")
+    joins = ["left join lookup_sites o on o.site = t.site"]
     if long:
-        joins += " left join patients p on p.site = t.site and p.patient = t.patient"
-        joins += " left join e on e.element = t.element"
-        joins += (
-            " left join v on v.element = t.element and v.key = t.value_code"
-            if table != "procedures"
-            else ""
-        )
-    patient = "p.id" if long else "t.id"
-    inner = f"""select t.*, {key_expression(table)} as key, {patient} as patient_id, o.organization_id
-        {", e.element_json, e.category_json" if long else ""}
-        {", v.coding_json, v.code_json" if long and table != "procedures" else ""}
-        from {table} t {joins}"""
-    return f"select {line_expression(table)} as line from ({inner}) t"
+        columns += [f"e.{column}_json" for column in ELEMENT_HOLES]
+        joins.append("left join patients p on p.site = t.site and p.patient = t.patient")
+        joins.append("left join lookup_elements e on e.element = t.element")
+    if coded:
+        columns += ["v.value_code_coding", "v.value_code_code"]
+        joins.append("left join lookup_values v on v.element = t.element and v.key = t.value_code")
+    return f"select {', '.join(columns)} from {table} t {' '.join(joins)}"
 
 
-def write_tables(
-    engine: "duckdb.DuckDBPyConnection", sites: Mapping[str, object], folder: Path
-) -> dict[str, int]:
-    """Write one NDJSON file per table from views named as the tables; resources by type.
-
-    Raises `ImnmFhirError` where a row could not be written whole (a code that its value set does not
-    have, a patient without a row): nothing is left out in silence.
-    """
-    prepare_lookups(engine, sites)
-    counts = {}
-    for table in TABLES:
-        kind = load_shapes()[table].resource
-        with replace_atomically(folder / f"{kind}.ndjson") as temporary:
-            counts[kind] = _copy(engine, table, temporary)
-    return counts
-
-
-def _copy(engine: "duckdb.DuckDBPyConnection", table: str, path: Path) -> int:
-    target = str(path).replace("'", "''")
-    checked = f"select coalesce(line, error('row')) as line from ({table_query(table)})"
-    import duckdb
-
-    try:
-        result = engine.execute(
-            f"copy ({checked}) to '{target}' (format csv, header false, quote '', escape '', delimiter '\x01')"
-        ).fetchone()
-    except duckdb.InvalidInputException as error:
-        raise ImnmFhirError(
-            f"{table}: a row holds a code, element or patient that is not known; run imnm-fhir validate"
-        ) from error
-    return int(result[0]) if result else 0
+def lines_query(table: str) -> str:
+    """The SELECT of the lines of a table, as bytes with a line end each."""
+    line = line_expression(table)
+    return f"select encode(concat({line}, chr(10))) as line from ({row_source(table)}) t"

@@ -3,21 +3,40 @@
 import gzip
 import hashlib
 import json
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.cohorts import Located
 from imnm_fhir.fhir.text import read_json, write_json
 from imnm_fhir.written import replace_atomically
 
 MANIFEST = "manifest.json"
+FORMAT = "imnm-fhir ndjson 1"
 ENDINGS = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 
 
-def write_bundle(resources: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write one Bundle (type `collection`) and return how many resources it holds.
+@dataclass(frozen=True)
+class Located:
+    """A resource and where it stands: `file` without folder, `line` counted from 1.
+
+    In a Bundle `line` counts the entries, and `full_url` is the entry's. `problem` says why there is
+    no resource, where a damaged line was to be skipped.
+    """
+
+    resource: Mapping[str, Any]
+    file: str | None = None
+    line: int | None = None
+    full_url: str | None = None
+    problem: str | None = None
+
+
+def write_bundle(resources: Iterable[Mapping[str, Any]], path: Path) -> dict[str, int]:
+    """Write one Bundle (type `collection`); returns how many resources of each type it holds.
 
     The Bundle is held in memory: for more than some thousand patients write NDJSON.
     """
@@ -29,9 +48,11 @@ def write_bundle(resources: Iterable[Mapping[str, Any]], path: Path) -> int:
         for each in resources
     ]
     bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-    with replace_atomically(path) as temporary:
-        temporary.write_bytes(write_json(bundle) + b"\n")
-    return len(entries)
+    if not entries:
+        del bundle["entry"]  # FHIR knows no empty list
+    with replace_atomically(path) as unfinished:
+        unfinished.write_bytes(write_json(bundle) + b"\n")
+    return dict(Counter(str(each["resource"]["resourceType"]) for each in entries))
 
 
 def file_hash(path: Path) -> str:
@@ -40,54 +61,75 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def write_manifest(
-    folder: Path, counts: Mapping[str, int], cohort: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Write and return `manifest.json` of an NDJSON folder: each file's hash and resources.
+def check_hash(path: Path, sha256: str) -> None:
+    """Raises `ImnmFhirError` where a file of a cohort is not what its manifest says."""
+    try:
+        found = file_hash(path)
+    except OSError:
+        raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
+    if found != sha256:
+        raise ImnmFhirError(f"{path}: was changed after it was written; harmonise again")
 
-    `cohort` is the cohort's manifest; its sites and table hashes are named, so that what was
-    exported can be told from what is there.
+
+def export_manifest(
+    parts: Mapping[str, tuple[Path, int]], cohort: Mapping[str, Any], checked: bool
+) -> dict[str, Any]:
+    """The manifest of an NDJSON folder: each file's hash and resources, by type in `parts`.
+
+    `cohort` is the cohort's manifest: its sites and what was allowed against the rules are named.
     """
     files = {
-        f"{kind}.ndjson": {
-            "resourceType": kind,
-            "resources": count,
-            "sha256": file_hash(folder / f"{kind}.ndjson"),
-        }
-        for kind, count in counts.items()
+        f"{kind}.ndjson": {"resourceType": kind, "resources": count, "sha256": file_hash(path)}
+        for kind, (path, count) in parts.items()
     }
-    manifest = {
-        "format": "imnm-fhir ndjson 1",
+    return {
+        "format": FORMAT,
         "dictionary_version": cohort["dictionary_version"],
+        "checked": checked,
         "sites": sorted(cohort["sites"]),
         "stamps": cohort.get("stamps", []),
         "files": files,
     }
-    with replace_atomically(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-    return manifest
 
 
-def own_files(folder: Path) -> dict[str, Path] | None:
-    """The NDJSON files of a folder that we wrote, by resource type, or None for a foreign folder.
+def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON for people to read."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
-    Ours is a folder whose manifest is ours and names every NDJSON file with its right hash.
-    """
+
+def own_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an NDJSON folder that we wrote, or None where there is none of ours."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-        named = manifest["files"]
-        if manifest["format"] != "imnm-fhir ndjson 1":
-            return None
-        present = {
-            path.name for path in folder.iterdir() if path.name.endswith((".ndjson", ".ndjson.gz"))
-        }
-        if present != set(named):
-            return None
-        if any(file_hash(folder / name) != about["sha256"] for name, about in named.items()):
-            return None
-        return {about["resourceType"]: folder / name for name, about in named.items()}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
+    ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
+    return cast(dict[str, Any], manifest) if ours else None
+
+
+def is_own_folder(folder: Path) -> bool:
+    """Whether a folder holds an NDJSON export of ours and may be replaced by another."""
+    return own_manifest(folder) is not None
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The names of FHIR files that are not as the manifest says: changed, missing or added."""
+    named: Mapping[str, Mapping[str, Any]] = manifest["files"]
+    present = {path.name for path in folder.iterdir() if _is_fhir_file(path)}
+    strange = present ^ set(named)
+    changed = {
+        name for name in present & set(named) if file_hash(folder / name) != named[name]["sha256"]
+    }
+    return sorted(strange | changed)
+
+
+def _is_fhir_file(path: Path) -> bool:
+    return path.name.endswith(ENDINGS) and path.name != MANIFEST and not path.name.startswith(".")
+
+
+def is_bundle_file(path: Path) -> bool:
+    """Whether the file holds one JSON value (a Bundle, a resource), not a resource per line."""
+    return path.name.endswith((".json", ".json.gz"))
 
 
 def fhir_files(source: Path) -> list[Path]:
@@ -96,67 +138,105 @@ def fhir_files(source: Path) -> list[Path]:
         raise ImnmFhirError(f"{source}: no such file or folder")
     if source.is_file():
         return [source]
-    found = sorted(p for p in source.iterdir() if p.name.endswith(ENDINGS) and p.name != MANIFEST)
+    found = sorted(path for path in source.iterdir() if _is_fhir_file(path))
     if not found:
-        raise ImnmFhirError(f"{source}: holds no {', '.join(ENDINGS)} file")
+        raise ImnmFhirError(f"{source}: holds no file that ends in {', '.join(ENDINGS)}")
     return found
+
+
+@contextmanager
+def open_fhir_file(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked where it ends in .gz; `ImnmFhirError` where it cannot be read."""
+    try:
+        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as lines:
+            yield cast(IO[bytes], lines)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise ImnmFhirError(
+            f"{path.name}: is truncated or damaged; ask for the file again"
+        ) from None
+    except OSError as error:
+        raise ImnmFhirError(f"{path.name}: cannot be read ({error.strerror})") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of an NDJSON file that are not blank, numbered from 1.
+
+    Raises `ImnmFhirError` with the last good line where a .gz is truncated.
+    """
+    number = 0
+    try:
+        with open_fhir_file(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, line
+    except ImnmFhirError as error:
+        place, _, said = str(error).partition(": ")
+        raise ImnmFhirError(f"{place}, after line {number}: {said}") from None
 
 
 def read_resources(source: Path, keep_going: bool = False) -> Iterator[Located]:
     """Every resource of a file or folder; Bundles are opened.
 
     Raises `ImnmFhirError` with file and line for what is no JSON, has no resource type, or a
-    truncated .gz; with `keep_going` such lines come as resources without type, to be listed.
+    truncated .gz; with `keep_going` such lines come as `Located` with a problem, to be listed.
     """
     for path in fhir_files(source):
-        yield from _read_file(path, keep_going)
+        yield from read_file(path, keep_going)
 
 
-def _read_file(path: Path, keep_going: bool) -> Iterator[Located]:
-    number = 0
+def read_file(path: Path, keep_going: bool = False) -> Iterator[Located]:
+    """Every resource of one file, as `read_resources`."""
+    found = _read_bundle(path) if is_bundle_file(path) else _read_ndjson(path)
     try:
-        with _open(path) as lines:
-            if ".ndjson" not in path.name:
-                yield from _opened(read_json(lines.read()), path.name, 1)
-                return
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield from _line(line, path.name, number, keep_going)
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
-        said = getattr(error, "strerror", None) or "is truncated or damaged"
-        message = f"{path.name}, after line {number}: {said}; ask for the file again"
-        if not keep_going:
-            raise ImnmFhirError(message) from None
-        yield Located({}, path.name, number)
+        for located in found:
+            if located.problem and not keep_going:
+                place = f"{path.name}, line {located.line}" if located.line else path.name
+                raise ImnmFhirError(f"{place}: {located.problem}; --keep-going skips such lines")
+            yield located
     except ImnmFhirError as error:
-        if str(error).startswith(path.name):
+        if not keep_going:
             raise
-        raise ImnmFhirError(f"{path.name}, line {number or 1}: {error}") from None
+        yield Located({}, path.name, None, problem=str(error))
 
 
-def _open(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
+def _read_ndjson(path: Path) -> Iterator[Located]:
+    for number, line in read_lines(path):
+        yield from parse_line(line, path.name, number)
 
 
-def _line(line: bytes, file: str, number: int, keep_going: bool) -> Iterator[Located]:
+def parse_line(line: bytes, file: str, number: int) -> Iterator[Located]:
+    """The resource (or, of a Bundle, the resources) of one line, or what is wrong with it."""
     try:
-        yield from _opened(read_json(line), file, number)
+        resource = read_json(line)
     except ImnmFhirError as error:
-        if not keep_going:
-            raise ImnmFhirError(
-                f"{file}, line {number}: {error}; --keep-going skips such lines"
-            ) from None
-        yield Located({}, file, number)
-
-
-def _opened(resource: dict[str, Any], file: str, number: int) -> Iterator[Located]:
-    if not isinstance(resource.get("resourceType"), str):
-        raise ImnmFhirError("has no resourceType")
-    if resource["resourceType"] != "Bundle":
-        yield Located(resource, file, number)
+        yield Located({}, file, number, problem=str(error))
         return
-    for entry in resource.get("entry") or []:
-        inner = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(inner, dict) or "resourceType" not in inner:
-            raise ImnmFhirError("a Bundle entry holds no resource")
-        yield Located({**inner, "_fullUrl": entry.get("fullUrl")}, file, number)
+    if resource.get("resourceType") == "Bundle":
+        yield from _entries(resource, file)
+    elif not isinstance(resource.get("resourceType"), str):
+        yield Located({}, file, number, problem="has no resourceType")
+    else:
+        yield Located(resource, file, number)
+
+
+def _read_bundle(path: Path) -> Iterator[Located]:
+    with open_fhir_file(path) as content:
+        text = content.read()
+    if not text.strip():
+        raise ImnmFhirError(f"{path.name}: is empty; ask for the file again")
+    yield from parse_line(text, path.name, 1)
+
+
+def _entries(bundle: Mapping[str, Any], file: str) -> Iterator[Located]:
+    """The resources of a Bundle; what asks to delete or is no resource comes as a problem."""
+    entries = bundle.get("entry")
+    for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
+        entry = entry if isinstance(entry, dict) else {}
+        resource, request = entry.get("resource"), entry.get("request")
+        method = request.get("method") if isinstance(request, dict) else None
+        if method not in (None, "PUT", "POST"):
+            yield Located({}, file, number, problem=f"Bundle entry with method {method}: no data")
+        elif not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+            yield Located({}, file, number, problem="a Bundle entry holds no resource")
+        else:
+            yield Located(resource, file, number, full_url=entry.get("fullUrl"))

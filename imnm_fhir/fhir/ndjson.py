@@ -1,0 +1,170 @@
+"""Writing a cohort as NDJSON in bulk, from memory or straight from its Parquet files."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.cohort import Cohort, read_manifest, sort_rows
+from imnm_fhir.dictionary import TABLES
+from imnm_fhir.engine import open_engine
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.cohorts import organization_rows
+from imnm_fhir.fhir.compiled_write import MISSING, lines_query, prepare_lookups, sql_text
+from imnm_fhir.fhir.conformance import check_rows, check_shapes, refuse_faults
+from imnm_fhir.fhir.files import (
+    MANIFEST,
+    check_hash,
+    export_manifest,
+    is_own_folder,
+    write_json_file,
+)
+from imnm_fhir.fhir.text import write_json
+from imnm_fhir.shapes import fill
+from imnm_fhir.shapes.tree import load_shapes
+from imnm_fhir.written import replace_atomically
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+def write_ndjson(
+    source: Cohort | Path,
+    folder: Path,
+    *,
+    checked: bool = True,
+    allowed: "pa.Table | None" = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Write a cohort as NDJSON, a file per resource type that has any; returns the manifest.
+
+    `source` is a cohort or its folder, which is then streamed and never held in memory. Only
+    patients of `allowed` (columns site, patient) leave, all where it is None. `checked` refuses a
+    cohort with a row that is no valid FHIR. Equal cohorts give equal files. The old files stay until
+    the new ones are complete.
+
+    Raises `Problems` with table, element, column and count of faulty rows; `ImnmFhirError` where the
+    folder holds something else or cannot be written to.
+    """
+    _check_place(folder)
+    manifest = source.manifest if isinstance(source, Cohort) else read_manifest(source)
+    with open_engine(ordered=True) as engine:
+        sites = _open_tables(engine, source, manifest, allowed)
+        prepare_lookups(engine, sites)
+        if checked:
+            refuse_faults(check_rows(engine, list(sites)))
+            refuse_faults(check_shapes(engine))
+        return _write_all(engine, folder, {**manifest, "sites": sites}, checked, progress)
+
+
+def _check_place(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ImnmFhirError(f"{folder}: is a file; name a folder for NDJSON, or a .json file")
+    if folder.is_dir() and any(folder.iterdir()) and not is_own_folder(folder):
+        raise ImnmFhirError(f"{folder}: holds other files; choose an empty or new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImnmFhirError(
+            f"{folder}: cannot be made ({error.strerror}); choose another place"
+        ) from None
+
+
+def _open_tables(
+    engine: "duckdb.DuckDBPyConnection",
+    source: Cohort | Path,
+    manifest: Mapping[str, Any],
+    allowed: "pa.Table | None",
+) -> dict[str, Any]:
+    """Make a view per table, of allowed patients, in the order of the key; returns their sites."""
+    if allowed is not None:
+        engine.register("allowed_patients", allowed)
+        engine.execute(
+            "create temp table allowed as select distinct site, patient from allowed_patients"
+        )
+    for name in TABLES:
+        if isinstance(source, Cohort):
+            engine.register(f"all_{name}", sort_rows(source.tables[name], name))
+            rows = f"all_{name}"
+        else:
+            rows = f"read_parquet({sql_text(str(_table_file(source, manifest, name)))})"
+        kept = (
+            ""
+            if allowed is None
+            else " t semi join allowed a on a.site = t.site and a.patient = t.patient"
+        )
+        engine.execute(f"create temp view {name} as select * from {rows}{kept}")
+    if allowed is None:
+        return dict(manifest["sites"])
+    left = {site for (site,) in engine.execute("select distinct site from patients").fetchall()}
+    return {site: about for site, about in manifest["sites"].items() if site in left}
+
+
+def _table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    about = manifest["tables"][name]
+    path = folder / str(about["file"])
+    check_hash(path, str(about["sha256"]))
+    return path
+
+
+def _write_all(
+    engine: "duckdb.DuckDBPyConnection",
+    folder: Path,
+    cohort: Mapping[str, Any],
+    checked: bool,
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Write every file beside its place, then put all in their places, the manifest last."""
+    shapes = load_shapes()
+    with ExitStack() as commit:
+        manifest_part = commit.enter_context(replace_atomically(folder / MANIFEST))
+        parts: dict[str, tuple[Path, int]] = {}
+        for table in ("organization", *TABLES):
+            kind = shapes[table].resource
+            count = _count(engine, table, cohort)
+            if not count:
+                continue
+            part = commit.enter_context(replace_atomically(folder / f"{kind}.ndjson"))
+            if table == "organization":
+                _write_organizations(organization_rows(cohort), part)
+            else:
+                _copy(engine, table, part, folder)
+            parts[kind] = part, count
+            if progress:
+                progress(count)
+        manifest = export_manifest(parts, cohort, checked)
+        write_json_file(manifest_part, manifest)
+    for shape in shapes.values():
+        if shape.resource not in parts:
+            (folder / f"{shape.resource}.ndjson").unlink(missing_ok=True)
+    return manifest
+
+
+def _count(engine: "duckdb.DuckDBPyConnection", table: str, cohort: Mapping[str, Any]) -> int:
+    if table == "organization":
+        return len(cohort["sites"])
+    return int((engine.execute(f"select count(*) from {table}").fetchone() or (0,))[0])
+
+
+def _write_organizations(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    path.write_bytes(b"".join(write_json(fill("organization", row)) + b"\n" for row in rows))
+
+
+def _copy(engine: "duckdb.DuckDBPyConnection", table: str, path: Path, folder: Path) -> None:
+    import duckdb
+
+    try:
+        engine.execute(f"copy ({lines_query(table)}) to {sql_text(str(path))} (format blob)")
+    except duckdb.InvalidInputException as error:
+        found = str(error).partition(MISSING)[2].split("'")[0].split("\n")[0]
+        raise ImnmFhirError(
+            f"{table}: a row has {MISSING}{found or 'a column'}; run imnm-fhir validate"
+        ) from None
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        said = (
+            "the disk is full" if "space" in str(error) else "the disk refuses, or memory is short"
+        )
+        raise ImnmFhirError(
+            f"{folder}: cannot be written: {said}; free some or choose another place"
+        ) from error
