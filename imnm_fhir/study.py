@@ -131,8 +131,10 @@ OPTIONAL: dict[str, Any] = {"data_date": date(2000, 1, 1), "today": date(2000, 1
 def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
     faults: list[Fault] = []
     for section, entries in own.items():
-        if section not in defaults or not isinstance(entries, dict):
+        if section not in defaults:
             faults.append((section, "", _unknown("section", section, defaults)))
+        elif not isinstance(entries, dict):
+            faults.append((section, "", f"must be a section of its own, [{section}]"))
         elif section == "visits":
             faults += [
                 each for name in entries for each in _visit_faults(name, entries[name], defaults)

@@ -1,0 +1,91 @@
+"""Pooling: union with sites kept, nobody twice, and a flow that adds up."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+
+from imnm_fhir.cohort import Cohort, new_manifest, read_cohort, table_from_rows, write_cohort
+from imnm_fhir.dictionary import TABLES
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.issues import Issue
+from imnm_fhir.pool import pool
+
+
+def cohort_of(site: str, patients: int, about_site: str | None = None) -> Cohort:
+    """A cohort with patients and one observation each."""
+    people = [{"site": site, "patient": f"P{n}", "id": f"i{site}{n}"} for n in range(patients)]
+    facts = [{**each, "element": "myalgia", "value_boolean": True} for each in people]
+    tables = {name: table_from_rows(name, []) for name in TABLES}
+    tables |= {
+        "patients": table_from_rows("patients", people),
+        "observations": table_from_rows("observations", facts),
+    }
+    issue = Issue("D01", "impossible", "plausibility", "a date", site=site)
+    return Cohort(new_manifest("site file", {about_site or site: {"name": site}}), tables, (issue,))
+
+
+def test_the_pool_is_the_union_with_the_sites_kept() -> None:
+    pooled = pool([cohort_of("freiburg", 3), cohort_of("madrid", 2)])
+    assert pooled.manifest["origin"] == "pool"
+    assert pooled.sites == ("freiburg", "madrid")
+    assert pooled.tables["patients"]["site"].to_pylist().count("madrid") == 2
+    assert pooled.tables["observations"].num_rows == 5
+    assert [issue.site for issue in pooled.issues] == ["freiburg", "madrid"]
+    assert pooled.manifest["validation"] is None
+
+
+def test_a_pool_is_written_and_pooled_again(tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    flow = {"a": {"received": 3, "excluded": {"no consent": 1}, "pooled": 2}}
+    write_cohort(pool([cohort_of("a", 2), cohort_of("b", 1)], flow), folder)
+    again = pool([read_cohort(folder), cohort_of("c", 4)])
+    assert again.sites == ("a", "b", "c")
+    assert again.manifest["flow"]["a"] == flow["a"]
+    assert again.manifest["flow"]["c"] == {"received": 4, "excluded": {}, "pooled": 4}
+
+
+def test_the_same_site_twice_is_refused() -> None:
+    with pytest.raises(ImnmFhirError, match="site madrid stands in more than one cohort"):
+        pool([cohort_of("madrid", 2), cohort_of("freiburg", 1), cohort_of("madrid", 2)])
+
+
+def test_patients_of_a_site_that_the_manifest_does_not_name_are_refused() -> None:
+    with pytest.raises(ImnmFhirError, match="patients of site madrid"):
+        pool([cohort_of("madrid", 2, about_site="barcelona")])
+
+
+def test_other_versions_of_the_dictionary_are_refused() -> None:
+    old = cohort_of("madrid", 2)
+    old = replace(old, manifest={**old.manifest, "dictionary_version": "0.9.0"})
+    with pytest.raises(ImnmFhirError, match=r"different versions .*madrid: 0\.9\.0"):
+        pool([cohort_of("freiburg", 1), old])
+
+
+def test_a_flow_that_does_not_add_up_is_refused() -> None:
+    flow = {"a": {"received": 5, "excluded": {"no consent": 1}, "pooled": 2}}
+    with pytest.raises(ImnmFhirError, match="site a: 5 patients received and 1 excluded"):
+        pool([cohort_of("a", 2)], flow)
+
+
+def test_a_site_of_which_nobody_may_leave_is_kept_in_the_flow() -> None:
+    site = cohort_of("a", 2)
+    empty = {
+        name: table.filter(pc.equal(table["site"], "x")) for name, table in site.tables.items()
+    }
+    flow = {"a": {"received": 2, "excluded": {"withdrawn": 2}, "pooled": 0}}
+    pooled = pool([replace(site, tables=empty), cohort_of("b", 1)], flow)
+    assert pooled.manifest["flow"]["a"]["excluded"] == {"withdrawn": 2}
+    assert pooled.tables["patients"].num_rows == 1
+
+
+def test_the_stamps_of_the_sites_are_kept() -> None:
+    stamped = cohort_of("a", 1)
+    stamped = replace(stamped, manifest={**stamped.manifest, "stamps": ["errors allowed"]})
+    assert pool([stamped, cohort_of("b", 1)]).manifest["stamps"] == ["errors allowed"]
+
+
+def test_nothing_to_pool_is_refused() -> None:
+    with pytest.raises(ImnmFhirError, match="nothing to pool"):
+        pool([])

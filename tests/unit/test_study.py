@@ -1,0 +1,114 @@
+"""The study's TOML: defaults, a study's own over them, every fault at once."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from imnm_fhir.errors import ImnmFhirError, Problems
+from imnm_fhir.study import CHOICES, load_study
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_the_defaults_are_those_of_the_domain() -> None:
+    study = load_study()
+    assert study.variants == {
+        "severe_weakness": "any",
+        "strategy": "started-by-day",
+        "ck_baseline": "before-treatment",
+        "good_response": "response",
+        "minor_cancers": "excluded",
+    }
+    assert study.serogroup == ()
+    assert study.limit("onset_class", "acute_days") == 28
+    assert study.limit("strategy", "induction_days") == 42
+    assert study.visits["month_6"].before_days == 60
+    assert study.data_date is None and study.adults_only is False
+
+
+def test_a_study_says_only_what_differs(tmp_path: Path) -> None:
+    own = '[study]\nname = "Trial"\ndata_date = 2022-06-30\n[strategy]\ninduction_days = 56\n'
+    study = load_study(written(tmp_path, own))
+    assert (study.name, study.data_date) == ("Trial", date(2022, 6, 30))
+    assert study.limit("strategy", "induction_days") == 56
+    assert study.limit("strategy", "before_diagnosis_days") == 365
+
+
+def test_a_further_visit_is_added_to_the_default_ones(tmp_path: Path) -> None:
+    own = "[visits.month_36]\nmonths = 36\nbefore_days = 90\nafter_days = 90\n"
+    study = load_study(written(tmp_path, own))
+    assert list(study.visits) == [
+        "baseline", "month_3", "month_6", "month_12", "month_24", "month_36",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", [name for name in CHOICES if name != "serogroup"])
+def test_every_choice_can_be_made(variable: str, tmp_path: Path) -> None:
+    for choice in CHOICES[variable]:
+        study = load_study(written(tmp_path, f'[variants]\n{variable} = "{choice}"\n'))
+        assert study.variants[variable] == choice
+
+
+def test_all_faults_are_reported_together_with_lines_and_near_names(tmp_path: Path) -> None:
+    own = """[study]
+adults_onl = true
+data_date = "yesterday"
+[variants]
+strategy = "by-day"
+serogroup = "other-msa"
+[onset_clas]
+acute_days = 28
+[ck_baseline]
+window_days = -1
+[visits.month_7]
+months = 7
+"""
+    with pytest.raises(Problems) as raised:
+        load_study(written(tmp_path, own))
+    said = [problem.split(": ", 1)[1] for problem in raised.value.problems]
+    lines = [problem.split(":")[0] for problem in raised.value.problems]
+    assert lines == ["line 2", "line 3", "line 5", "line 6", "line 7", "line 10", "line 11"]
+    assert said[0] == "study.adults_onl: no key is called 'adults_onl'; near: adults_only"
+    assert said[1] == "study.data_date: must be a date such as 2022-06-30"
+    assert said[2].startswith("variants.strategy: 'by-day' is none of started-by-day, concurrent")
+    assert said[3] == "variants.serogroup: must be a list of srp-unconfirmed, other-msa"
+    assert said[4] == "onset_clas: no section is called 'onset_clas'; near: onset_class"
+    assert said[5] == "ck_baseline.window_days: must be a whole number, 0 or more"
+    assert "no time point is called 'month_7'; near: month_" in said[6]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ('[variants]\nserogroup = ["srp"]', "'srp' is none of srp-unconfirmed, other-msa"),
+        ("[visits.month_36]\nmonths = 36", "lacks before_days, after_days"),
+        ("[visits]\nmonth_6 = 3", "must be a table with months"),
+        ("[study]\nadults_only = 1", "must be true or false"),
+        ("[study]\nname = 3", "must be text"),
+        ("study = 1", "must be a section of its own"),
+        ("[relapse]\nck_x_uln = true", "must be a whole number"),
+    ],
+)
+def test_a_fault_says_what_is_wrong(own: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(Problems, match=said):
+        load_study(written(tmp_path, own))
+
+
+def test_what_is_no_toml_or_no_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ImnmFhirError, match="is not TOML"):
+        load_study(written(tmp_path, "[study\n"))
+    with pytest.raises(ImnmFhirError, match="cannot be read"):
+        load_study(tmp_path / "absent.toml")
+
+
+def test_the_hash_is_that_of_what_changes_results(tmp_path: Path) -> None:
+    default = load_study()
+    same = load_study(written(tmp_path, '[study]\nname = "Other"\ntoday = 2024-01-01\n'))
+    other = load_study(written(tmp_path, "[cancer]\nyears_after_onset = 5\n"))
+    assert len(default.hash) == 64
+    assert same.hash == default.hash != other.hash
