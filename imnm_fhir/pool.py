@@ -1,23 +1,23 @@
 """The pool: gated cohorts of several sites as one, every row with its site."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
 
-SiteFlow = Mapping[str, Any]  # received: int, excluded: {reason: int}, pooled: int
+SiteFlow = dict[str, Any]  # as the gate writes it: site, received, failing, consent, passed_on
 
 
-def pool(cohorts: Sequence[Cohort], flow: Mapping[str, SiteFlow] | None = None) -> Cohort:
+def pool(cohorts: Sequence[Cohort]) -> Cohort:
     """The union of cohorts that passed the gate, with a manifest of origin `pool`.
 
-    `flow` says per site how many patients were `received`, `excluded` (by reason) and `pooled`; a
-    site without an entry came whole, or brings that of the pool which it comes from. It is kept in
-    `manifest["flow"]`. Raises `ImnmFhirError` where a site comes twice, the cohorts speak different
-    versions of the dictionary, or a site's flow does not add up to its patients (rule G04).
+    What became of every site's patients at the gate (`manifest["flow"]`) is kept; a site without
+    such an entry counts as whole. Raises `ImnmFhirError` where a site comes twice, the cohorts
+    speak different versions of the dictionary, or a site's flow does not add up to its patients
+    (rule G04).
     """
     import pyarrow as pa
 
@@ -29,7 +29,7 @@ def pool(cohorts: Sequence[Cohort], flow: Mapping[str, SiteFlow] | None = None) 
     manifest = new_manifest("pool", dict(sorted(sites.items())))
     manifest["dictionary_version"] = cohorts[0].manifest["dictionary_version"]
     manifest["stamps"] = [stamp for each in cohorts for stamp in each.manifest.get("stamps", [])]
-    manifest["flow"] = _flow(cohorts, flow or {})
+    manifest["flow"] = sorted(_flow(cohorts), key=lambda each: str(each["site"]))
     tables = {name: pa.concat_tables([each.tables[name] for each in cohorts]) for name in TABLES}
     return Cohort(manifest, tables, tuple(issue for each in cohorts for issue in each.issues))
 
@@ -63,23 +63,22 @@ def _check_versions(cohorts: Sequence[Cohort]) -> None:
         )
 
 
-def _flow(cohorts: Sequence[Cohort], given: Mapping[str, SiteFlow]) -> dict[str, SiteFlow]:
+def _flow(cohorts: Sequence[Cohort]) -> Iterator[SiteFlow]:
     """The flow of every site, checked against the patients that are there."""
-    flow: dict[str, SiteFlow] = {}
     for cohort in cohorts:
         here = Counter(cohort.tables["patients"]["site"].to_pylist())
-        known = {**cohort.manifest.get("flow", {}), **given}
+        said = {each["site"]: each for each in cohort.manifest.get("flow", [])}
         for site in cohort.sites:
-            whole = {"received": here[site], "excluded": {}, "pooled": here[site]}
-            flow[site] = _checked(site, known.get(site, whole), here[site])
-    return dict(sorted(flow.items()))
+            whole = {"received": here[site], "passed_on": here[site]}
+            flow = {"site": site, "failing": 0, "consent": {}, "waived": 0, **said.get(site, whole)}
+            _check_flow(flow, here[site])
+            yield flow
 
 
-def _checked(site: str, flow: SiteFlow, here: int) -> SiteFlow:
-    left = flow["received"] - sum(flow["excluded"].values())
-    if not left == flow["pooled"] == here:
+def _check_flow(flow: SiteFlow, here: int) -> None:
+    stayed = flow["failing"] + sum(flow["consent"].values())
+    if not flow["received"] - stayed == flow["passed_on"] == here:
         raise ImnmFhirError(
-            f"site {site}: {flow['received']} patients received and {sum(flow['excluded'].values())} "
-            f"excluded do not give the {here} that are there; validate its cohort again"
+            f"site {flow['site']}: {flow['received']} patients received and {stayed} kept at home do "
+            f"not give the {here} that are there; validate its cohort again"
         )
-    return {**flow, "excluded": dict(flow["excluded"])}

@@ -1,6 +1,12 @@
 """Table 1 of a cohort: built from cases, shown in the terminal, as CSV, Excel and HTML."""
 
-from imnm_fhir.table1.files import to_html, write_table_csv, write_table_excel, write_table_html
+from imnm_fhir.table1.files import (
+    to_html,
+    write_table1,
+    write_table_csv,
+    write_table_excel,
+    write_table_html,
+)
 from imnm_fhir.table1.model import Cell, Column, Row, Table1
 from imnm_fhir.table1.table import table1
 from imnm_fhir.table1.text import to_text
@@ -13,6 +19,7 @@ __all__ = [
     "table1",
     "to_html",
     "to_text",
+    "write_table1",
     "write_table_csv",
     "write_table_excel",
     "write_table_html",

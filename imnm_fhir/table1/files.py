@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from imnm_fhir.errors import UsageError
 from imnm_fhir.table1.model import Row, Table1
 from imnm_fhir.written import Cell, replace_atomically, write_csv, write_excel
 
@@ -31,6 +32,17 @@ body {{ margin: 1rem; background: #fff; }}
 </body>
 </html>
 """
+
+
+def write_table1(table: Table1, path: Path) -> None:
+    """Write the table as the ending of `path` says: .csv, .xlsx or .html."""
+    writers = {".csv": write_table_csv, ".xlsx": write_table_excel, ".html": write_table_html}
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"{path}: Table 1 is written as {', '.join(writers)}; choose such an ending"
+        )
+    writer(table, path)
 
 
 def write_table_csv(table: Table1, path: Path) -> None:

@@ -57,3 +57,9 @@ class Table1:
         index = [each.key for each in self.columns].index(column)
         found = [r for r in self.rows if (r.variable, r.value) == (variable, value) and r.cells]
         return found[place].cells[index]
+
+    def text(self, width: int | None = None, styled: bool | None = None) -> str:
+        """The table for the terminal (`imnm_fhir.table1.text`)."""
+        from imnm_fhir.table1.text import to_text
+
+        return to_text(self, width, styled)

@@ -1,6 +1,9 @@
 """Table 1 as text for the terminal."""
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
 from textwrap import wrap
 
 from imnm_fhir.table1.model import Column, Row, Table1
@@ -9,12 +12,16 @@ INDENT, GAP = "  ", 2
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
-def to_text(table: Table1, width: int = 100, styled: bool = False) -> str:
+def to_text(table: Table1, width: int | None = None, styled: bool | None = None) -> str:
     """The table in `width` columns: as many blocks below each other as its columns need.
 
-    Groups without patients are named, not shown. `styled` adds bold and dim (the caller looks at
-    the terminal and NO_COLOR).
+    Groups without patients are named, not shown. `styled` adds bold and dim. Without them the
+    terminal says how wide it is (100 where there is none) and NO_COLOR whether to be plain.
     """
+    if width is None:
+        width = get_terminal_size((100, 24)).columns
+    if styled is None:
+        styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     style = _styled if styled else _unstyled
     shown = [column for column in table.columns if column.patients or column.kind == "overall"]
     empty = [column.label for column in table.columns if column not in shown]

@@ -11,6 +11,7 @@ from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import Issue
 from imnm_fhir.pool import pool
+from imnm_fhir.validation.gate import Flow, SiteFlow
 
 
 def cohort_of(site: str, patients: int, about_site: str | None = None) -> Cohort:
@@ -26,6 +27,14 @@ def cohort_of(site: str, patients: int, about_site: str | None = None) -> Cohort
     return Cohort(new_manifest("site file", {about_site or site: {"name": site}}), tables, (issue,))
 
 
+def passed_on(cohort: Cohort, received: int, consent: dict[str, int]) -> Cohort:
+    """The cohort as the gate gives it."""
+    (site,) = cohort.sites
+    left = cohort.tables["patients"].num_rows
+    count = SiteFlow(site, received, 0, consent, 0, left)
+    return replace(cohort, manifest={**cohort.manifest, "flow": Flow((count,)).record()})
+
+
 def test_the_pool_is_the_union_with_the_sites_kept() -> None:
     pooled = pool([cohort_of("freiburg", 3), cohort_of("madrid", 2)])
     assert pooled.manifest["origin"] == "pool"
@@ -38,12 +47,12 @@ def test_the_pool_is_the_union_with_the_sites_kept() -> None:
 
 def test_a_pool_is_written_and_pooled_again(tmp_path: Path) -> None:
     folder = tmp_path / "pool"
-    flow = {"a": {"received": 3, "excluded": {"no consent": 1}, "pooled": 2}}
-    write_cohort(pool([cohort_of("a", 2), cohort_of("b", 1)], flow), folder)
+    gated = passed_on(cohort_of("a", 2), received=3, consent={"no": 1})
+    write_cohort(pool([gated, cohort_of("b", 1)]), folder)
     again = pool([read_cohort(folder), cohort_of("c", 4)])
     assert again.sites == ("a", "b", "c")
-    assert again.manifest["flow"]["a"] == flow["a"]
-    assert again.manifest["flow"]["c"] == {"received": 4, "excluded": {}, "pooled": 4}
+    assert [each["received"] for each in again.manifest["flow"]] == [3, 1, 4]
+    assert again.manifest["flow"][0] == gated.manifest["flow"][0]
 
 
 def test_the_same_site_twice_is_refused() -> None:
@@ -64,9 +73,9 @@ def test_other_versions_of_the_dictionary_are_refused() -> None:
 
 
 def test_a_flow_that_does_not_add_up_is_refused() -> None:
-    flow = {"a": {"received": 5, "excluded": {"no consent": 1}, "pooled": 2}}
-    with pytest.raises(ImnmFhirError, match="site a: 5 patients received and 1 excluded"):
-        pool([cohort_of("a", 2)], flow)
+    gated = passed_on(cohort_of("a", 2), received=5, consent={"withdrawn": 1})
+    with pytest.raises(ImnmFhirError, match="site a: 5 patients received and 1 kept at home"):
+        pool([gated])
 
 
 def test_a_site_of_which_nobody_may_leave_is_kept_in_the_flow() -> None:
@@ -74,9 +83,9 @@ def test_a_site_of_which_nobody_may_leave_is_kept_in_the_flow() -> None:
     empty = {
         name: table.filter(pc.equal(table["site"], "x")) for name, table in site.tables.items()
     }
-    flow = {"a": {"received": 2, "excluded": {"withdrawn": 2}, "pooled": 0}}
-    pooled = pool([replace(site, tables=empty), cohort_of("b", 1)], flow)
-    assert pooled.manifest["flow"]["a"]["excluded"] == {"withdrawn": 2}
+    gated = passed_on(replace(site, tables=empty), received=2, consent={"withdrawn": 2})
+    pooled = pool([gated, cohort_of("b", 1)])
+    assert pooled.manifest["flow"][0]["consent"] == {"withdrawn": 2}
     assert pooled.tables["patients"].num_rows == 1
 
 
