@@ -1,0 +1,200 @@
+"""What a validation found: findings with their places, outcomes per rule, and the verdict."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from imnm_fhir.issues import KINDS, Issue
+from imnm_fhir.keys import row_key
+
+STATES = ("violated", "unjudged", "satisfied", "not applicable")  # from worst to least
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell that a finding speaks of: where it stands in the site's file, and its value.
+
+    `field` is the cohort's column, `column` the site's own header, `value` the canonical value; it
+    is written to the site's own report only.
+    """
+
+    table: str
+    element: str | None
+    time_point: str | None
+    n: str | None
+    field: str
+    file: str | None
+    sheet: str | None
+    row: int | None
+    column: str | None
+    value: str | None
+
+
+@dataclass(frozen=True)
+class Finding(Issue):
+    """An `Issue` that a rule found, with the part of the rule and every cell that it read."""
+
+    part: str | None = None
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many patients broke a rule, kept it, or could not be judged, and why not.
+
+    `not_applicable` counts patients of whom the rule asks nothing (its condition is surely not
+    met). `reasons` counts, by part and reason, the patients that could not be judged.
+    """
+
+    rule: str
+    violated: int
+    satisfied: int
+    unjudged: int
+    not_applicable: int
+    reasons: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the things that a rule asks: its kind, category and sentence by language."""
+
+    name: str
+    kind: str
+    category: str
+    sentence: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the catalogue. `limits` are numbers, ISO dates or words that a study may change."""
+
+    id: str
+    kind: str
+    category: str
+    source: str
+    sentence: Mapping[str, str]
+    advice: Mapping[str, str]
+    limits: Mapping[str, Any]
+    parts: Mapping[str, Part]
+
+    def part(self, name: str | None) -> Part:
+        """The part called `name`; the rule as a whole where it is None."""
+        if name is None:
+            return Part("", self.kind, self.category, self.sentence)
+        return self.parts[name]
+
+    def said(self, language: str, part: str | None = None) -> str:
+        """The sentence in `language` (English where it lacks one) with the limits filled in."""
+        sentences = self.part(part).sentence
+        return sentences.get(language, sentences["en"]).format(**self.limits)
+
+    def advised(self, language: str) -> str:
+        """What to do, in `language`, with the limits filled in."""
+        return self.advice.get(language, self.advice["en"]).format(**self.limits)
+
+
+@dataclass(frozen=True)
+class RuleSetting:
+    """A rule as it ran, what the study changed of it, and whether the study switched it off."""
+
+    rule: Rule
+    changed: tuple[str, ...] = ()
+    off: bool = False
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A named person lets one patient through one rule (`consent` for a committee's waiver)."""
+
+    patient: str
+    rule: str
+    who: str
+    why: str
+    date: str
+    site: str | None = None
+
+    def covers(self, site: str | None, patient: str | None, rule: str) -> bool:
+        """Whether this waiver is for that patient and rule."""
+        return self.rule == rule and self.patient == patient and self.site in (None, site)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Everything a validation found in one cohort.
+
+    `findings` are those of rules (`Finding`) and those of harmonising (`Issue`); `waived` pairs a
+    finding with the waiver that lets it through; `patients` are the keys of all patients;
+    `compared` counts, by definition rule, (site's word, derived word) pairs; `manifest` is that of
+    the cohort; `today` is the day on which future dates were judged.
+    """
+
+    findings: tuple[Issue, ...]
+    waived: tuple[tuple[Finding, Waiver], ...]
+    outcomes: tuple[Outcome, ...]
+    rules: tuple[RuleSetting, ...]
+    patients: tuple[str, ...]
+    compared: Mapping[str, Mapping[tuple[str, str], int]]
+    manifest: Mapping[str, Any]
+    today: str
+    study: str
+    waivers: tuple[Waiver, ...] = ()
+
+    @cached_property
+    def patients_failing(self) -> dict[str, tuple[str, ...]]:
+        """By key (site/patient), the impossible rules that a patient of the cohort breaks.
+
+        A patient who was refused when harmonising is not in the cohort, and so does not fail it.
+        """
+        failing: dict[str, set[str]] = {}
+        for each in self.findings:
+            if each.kind == "impossible" and each.patient:
+                failing.setdefault(row_key((each.site, each.patient)), set()).add(each.rule)
+        return {key: tuple(sorted(failing[key])) for key in self.patients if key in failing}
+
+    @property
+    def passed(self) -> bool:
+        """Whether no impossible finding is left unwaived: the cohort can go on as it is."""
+        return not self.patients_failing
+
+    @property
+    def verdict(self) -> str:
+        """`yes`, `without` (those patients) or `no` (nobody is left): can this be pooled?"""
+        if self.passed:
+            return "yes"
+        return "no" if len(self.patients_failing) == len(self.patients) else "without"
+
+    def lines(self) -> list[str]:
+        """The verdict and the counts, a line each; no patient is named."""
+        failing, all_ = len(self.patients_failing), len(self.patients)
+        verdict = {
+            "yes": f"passed: all {all_} patients may go on",
+            "without": f"not passed: {failing} of {all_} patients have impossible findings",
+            "no": f"not passed: every one of {all_} patients has impossible findings",
+        }[self.verdict]
+        counts = ", ".join(f"{count} {kind}" for kind, count in self.counts().items())
+        unjudged = sum(each.unjudged > 0 for each in self.outcomes)
+        lines = [verdict, f"findings: {counts}"]
+        lines.append(f"{len(self.outcomes)} rules ran; {unjudged} could not judge every patient")
+        if self.waived:
+            lines.append(f"{len(self.waived)} findings let through by waivers")
+        return lines
+
+    def counts(self) -> dict[str, int]:
+        """Number of findings by kind, in the order of `KINDS`."""
+        found = Counter(each.kind for each in self.findings)
+        return {kind: found[kind] for kind in KINDS}
+
+    def entry(self, table_hashes: Mapping[str, str], at: str) -> dict[str, Any]:
+        """The manifest's `validation` entry, bound to `table_hashes`; `at` is when (ISO, UTC)."""
+        return {
+            "passed": self.passed,
+            "table_hashes": dict(table_hashes),
+            "findings": self.counts(),
+            "patients_failing": {key: list(each) for key, each in self.patients_failing.items()},
+            "waived": len(self.waived),
+            "rules": [each.rule.id for each in self.rules if not each.off],
+            "study": self.study,
+            "at": at,
+        }

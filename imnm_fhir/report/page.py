@@ -1,0 +1,151 @@
+"""The page report.html: self-contained, no script, no request, readable on paper."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from imnm_fhir.cohort import Cohort
+from imnm_fhir.findings import Finding, Rule, Validation
+from imnm_fhir.issues import KINDS, Issue
+from imnm_fhir.report.rows import (
+    compared_rows,
+    element_label,
+    place_text,
+    places,
+    rule_rows,
+    rules_by_id,
+    time_point_label,
+    unjudged_rows,
+)
+from imnm_fhir.report.words import Words
+
+MOST = 100  # rows of one group on the page; all of them stand in findings.csv
+COUNTS = ("rows_in", "rows_clean", "rows_with_issue", "rows_refused", "cells_in", "cells_values",
+          "cells_missing", "cells_issues")  # fmt: skip
+
+
+def report_page(validation: Validation, cohort: Cohort, words: Words) -> str:
+    """The page as HTML in one language, everything in it escaped."""
+    return _template().render(
+        words=words,
+        kinds=KINDS,
+        counts=validation.counts(),
+        verdict=validation.verdict,
+        failing=len(validation.patients_failing),
+        patients=len(validation.patients),
+        today=validation.today,
+        study=validation.study,
+        sites=_sites(cohort),
+        manifest=cohort.manifest,
+        sources=list(_sources(cohort)),
+        count_names=COUNTS,
+        groups=_groups(validation, words),
+        readings=_readings(validation, words),
+        compared=_compared(validation, words),
+        unjudged=unjudged_rows(validation, words),
+        rules=rule_rows(validation, words),
+        waivers=_waivers(validation),
+    )
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string((files("imnm_fhir") / "templates" / "report.html").read_text("utf-8"))
+
+
+def _sites(cohort: Cohort) -> list[dict[str, str | None]]:
+    return [
+        {"id": site, "name": about.get("name") or site, "cut_off": about.get("cut_off")}
+        for site, about in sorted(cohort.manifest["sites"].items())
+    ]
+
+
+def _sources(cohort: Cohort) -> Iterable[dict[str, Any]]:
+    for site, about in sorted(cohort.manifest["sites"].items()):
+        for source in about.get("sources") or []:
+            yield {"site": site, **source}
+
+
+def _groups(validation: Validation, words: Words) -> list[dict[str, Any]]:
+    """The findings by rule and part, the gravest kind first, then in the catalogue's order."""
+    rules = rules_by_id(validation)
+    by_rule: dict[tuple[str, str | None], list[Finding]] = defaultdict(list)
+    for each in validation.findings:
+        if isinstance(each, Finding):
+            by_rule[each.rule, each.part].append(each)
+    order = {rule: place for place, rule in enumerate(rules)}
+    keys = sorted(by_rule, key=lambda key: (KINDS.index(by_rule[key][0].kind), order[key[0]], key[1] or ""))
+    return [_group(rules[rule], part, by_rule[rule, part], words) for rule, part in keys]
+
+
+def _group(rule: Rule, part: str | None, found: list[Finding], words: Words) -> dict[str, Any]:
+    return {
+        "id": rule.id + (f"-{part}" if part else ""),
+        "rule": rule.id,
+        "kind": found[0].kind,
+        "category": found[0].category,
+        "sentence": rule.said(words.language, part),
+        "advice": rule.advised(words.language),
+        "source": rule.source,
+        "patients": len({(each.site, each.patient) for each in found}),
+        "count": len(found),
+        "rows": [_row(each, words.language) for each in found[:MOST]],
+        "more": max(0, len(found) - MOST),
+    }
+
+
+def _row(finding: Issue, language: str) -> dict[str, Any]:
+    """One finding for the page: its own place, and the further facts that the rule read."""
+    others = [each for each in places(finding) if each != _own(finding)]
+    return {
+        **finding.record(),
+        "element": element_label(finding.element, language),
+        "time_point": time_point_label(finding.time_point, language),
+        "facts": [place_text(each, language) for each in others],
+    }
+
+
+def _own(finding: Issue) -> Any:
+    found = places(finding)
+    return next((each for each in found if each.row is not None), found[-1] if found else None)
+
+
+def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:
+    """What could not be read, by rule and message."""
+    grouped: dict[tuple[str, str, str], list[Issue]] = defaultdict(list)
+    for each in validation.findings:
+        if not isinstance(each, Finding):
+            grouped[each.rule, each.message, each.kind].append(each)
+    return [
+        {
+            "rule": rule,
+            "sentence": message,
+            "kind": kind,
+            "count": len(found),
+            "rows": [_row(each, words.language) for each in found[:MOST]],
+            "more": max(0, len(found) - MOST),
+        }
+        for (rule, message, kind), found in sorted(grouped.items())
+    ]
+
+
+def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
+    rules = rules_by_id(validation)
+    by_rule: dict[str, list[tuple[Any, Any, Any]]] = defaultdict(list)
+    for rule, said, derived, count in compared_rows(validation):
+        by_rule[str(rule)].append((said, derived, count))
+    return [
+        {"rule": rule, "sentence": rules[rule].said(words.language), "pairs": pairs,
+         "differing": sum(count for said, derived, count in pairs if said != derived)}
+        for rule, pairs in by_rule.items()
+    ]  # fmt: skip
+
+
+def _waivers(validation: Validation) -> list[Mapping[str, Any]]:
+    used = {id(waiver) for _, waiver in validation.waived}
+    return [{**vars(each), "used": id(each) in used} for each in validation.waivers]

@@ -1,0 +1,196 @@
+"""The catalogue of rules: each declared once in `expectations/rules.toml`.
+
+A rule has an id, a kind, a category (Kahn et al. 2016), a source mark, a sentence and an advice in
+each language, and limits that a study may change. A rule that asks several things has parts, each
+with a sentence and, where it differs, a kind and category of its own.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from imnm_fhir.errors import ImnmFhirError, Problems
+from imnm_fhir.findings import Part, Rule, RuleSetting
+from imnm_fhir.issues import CATEGORIES, KINDS
+from imnm_fhir.terminology import load_project
+
+FILE = "rules.toml"
+RULE_KEYS = {"kind", "category", "source", "sentence", "advice", "limits", "parts", "note"}
+PART_KEYS = {"kind", "category", "sentence"}
+
+
+def expectations() -> Traversable:
+    """The folder `expectations/` as installed."""
+    return files("imnm_fhir.expectations")
+
+
+def read_catalogue(folder: Traversable) -> dict[str, Rule]:
+    """The rules by id; raises `Problems` with every fault of the file, each with its line."""
+    text = (folder / FILE).read_text("utf-8")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ImnmFhirError(f"{FILE}: {error}; mend it") from None
+    faults: list[str] = []
+    rules: dict[str, Rule] = {}
+    for rule, entry in raw.items():
+        found = _rule_faults(rule, entry)
+        faults += [f"{FILE}, line {_line(text, rule)}: {rule}: {each}" for each in found]
+        if not found:
+            rules[rule] = _rule(rule, entry)
+    if faults:
+        raise Problems("the catalogue of rules has faults:", faults)
+    return rules
+
+
+@cache
+def load_catalogue() -> dict[str, Rule]:
+    """The rules that are installed with the package, by id."""
+    return read_catalogue(expectations())
+
+
+def _line(text: str, rule: str) -> int:
+    found = re.search(rf"^\[\"?{re.escape(rule)}\"?\]", text, re.M)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _rule_faults(rule: str, raw: dict[str, Any]) -> list[str]:
+    needed = {"kind", "category", "source", "sentence", "advice"}
+    faults = [f"lacks {key}" for key in sorted(needed - set(raw))]
+    faults += [f"unknown key '{key}'" for key in sorted(set(raw) - RULE_KEYS)]
+    faults += _value_faults(raw, raw.get("limits", {}))
+    faults += _language_faults("advice", raw.get("advice"), raw.get("limits", {}))
+    for name, part in raw.get("parts", {}).items():
+        found = [f"unknown key '{key}'" for key in sorted(set(part) - PART_KEYS)]
+        found += _value_faults(part, raw.get("limits", {}))
+        faults += [f"part {name}: {each}" for each in found]
+    return faults
+
+
+def _value_faults(raw: dict[str, Any], limits: dict[str, Any]) -> list[str]:
+    faults = []
+    if raw.get("kind", "note") not in KINDS:
+        faults.append(f"kind '{raw['kind']}' is none of {', '.join(KINDS)}")
+    if raw.get("category", CATEGORIES[0]) not in CATEGORIES:
+        faults.append(f"category '{raw['category']}' is none of {', '.join(CATEGORIES)}")
+    return faults + _language_faults("sentence", raw.get("sentence"), limits)
+
+
+def _language_faults(key: str, said: dict[str, str] | None, limits: dict[str, Any]) -> list[str]:
+    if said is None:
+        return []
+    faults = [f"{key} lacks {each}" for each in load_project().languages if each not in said]
+    for language, words in said.items():
+        unknown = set(re.findall(r"{(\w*)}", words)) - set(limits)
+        faults += [f"{key} in {language} names no limit '{each}'" for each in sorted(unknown)]
+    return faults
+
+
+def _rule(rule: str, raw: dict[str, Any]) -> Rule:
+    parts = {
+        name: Part(
+            name,
+            part.get("kind", raw["kind"]),
+            part.get("category", raw["category"]),
+            part.get("sentence", raw["sentence"]),
+        )
+        for name, part in raw.get("parts", {}).items()
+    }
+    return Rule(
+        id=rule,
+        kind=raw["kind"],
+        category=raw["category"],
+        source=raw["source"],
+        sentence=raw["sentence"],
+        advice=raw["advice"],
+        limits=raw.get("limits", {}),
+        parts=parts,
+    )
+
+
+def for_study(
+    catalogue: Mapping[str, Rule], chosen: Mapping[str, Any]
+) -> tuple[dict[str, Rule], tuple[RuleSetting, ...]]:
+    """The rules as a study's `[rules]` section has them, and what each ran with.
+
+    `chosen` may hold `off` (list of ids), `kind` (kind by id, or by `id.part`) and `limits`
+    (by id, by name). Raises `Problems` where it names a rule, part, kind or limit that is not.
+    """
+    faults = _study_faults(catalogue, chosen)
+    if faults:
+        raise Problems("the study's [rules] section has faults:", faults)
+    rules = {rule: _chosen(each, chosen) for rule, each in catalogue.items()}
+    settings = tuple(
+        RuleSetting(each, _changes(rule, chosen), off=rule in chosen.get("off", []))
+        for rule, each in rules.items()
+    )
+    return {
+        rule: each for rule, each in rules.items() if rule not in chosen.get("off", [])
+    }, settings
+
+
+def _study_faults(catalogue: Mapping[str, Rule], chosen: Mapping[str, Any]) -> list[str]:
+    faults = [
+        f"unknown key '{key}'; it holds off, kind and limits"
+        for key in sorted(set(chosen) - {"off", "kind", "limits"})
+    ]
+    named = [*chosen.get("off", []), *chosen.get("limits", {})]
+    named += [name.partition(".")[0] for name in chosen.get("kind", {})]
+    faults += [unknown_rule(catalogue, name) for name in named if name not in catalogue]
+    for name, kind in chosen.get("kind", {}).items():
+        rule, _, part = name.partition(".")
+        if kind not in KINDS:
+            faults.append(f"kind.{name}: '{kind}' is none of {', '.join(KINDS)}")
+        if part and rule in catalogue and part not in catalogue[rule].parts:
+            faults.append(f"kind.{name}: {rule} has no part '{part}'")
+    for rule, limits in chosen.get("limits", {}).items():
+        if rule in catalogue:
+            faults += _limit_faults(catalogue[rule], limits)
+    return faults
+
+
+def _limit_faults(rule: Rule, limits: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for name, value in limits.items():
+        if name not in rule.limits:
+            known = ", ".join(rule.limits) or "none"
+            faults.append(f"limits.{rule.id}: no limit is called '{name}'; it has {known}")
+        elif isinstance(value, bool) or _sort(value) != _sort(rule.limits[name]):
+            faults.append(f"limits.{rule.id}.{name}: give it as {_sort(rule.limits[name])}")
+    return faults
+
+
+def _sort(value: Any) -> str:
+    if isinstance(value, int | float):
+        return "a number"
+    return "a list" if isinstance(value, list) else "text"
+
+
+def unknown_rule(catalogue: Mapping[str, Rule], name: str) -> str:
+    """What to say of a rule id that the catalogue does not have."""
+    near = get_close_matches(name, catalogue, 3)
+    return f"no rule is called '{name}'" + (f"; near: {', '.join(near)}" if near else "")
+
+
+def _chosen(rule: Rule, chosen: Mapping[str, Any]) -> Rule:
+    kinds = chosen.get("kind", {})
+    own = kinds.get(rule.id)
+    parts = {
+        name: replace(part, kind=kinds.get(f"{rule.id}.{name}", own or part.kind))
+        for name, part in rule.parts.items()
+    }
+    limits = {**rule.limits, **chosen.get("limits", {}).get(rule.id, {})}
+    return replace(rule, kind=own or rule.kind, limits=limits, parts=parts)
+
+
+def _changes(rule: str, chosen: Mapping[str, Any]) -> tuple[str, ...]:
+    changes = [f"{name}: {kind}" for name, kind in chosen.get("kind", {}).items()
+               if name.partition(".")[0] == rule]  # fmt: skip
+    limits = chosen.get("limits", {}).get(rule, {})
+    return (*changes, *(f"{name} = {value}" for name, value in limits.items()))

@@ -1,0 +1,182 @@
+"""The rows that the suites judge, as pandas: the five tables and `cases`, made by SQL.
+
+`expectations/tables.sql` and `facts.sql` say what stands in them. Numbers are float64, dates
+datetime64[ns] (Great Expectations is 17 times slower with others), truth values the words `true`
+and `false`, so that a suite compares text with text.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.derive.columns import VISITS, case_columns
+from imnm_fhir.dictionary import TABLES, load_dictionary
+from imnm_fhir.engine import open_engine
+from imnm_fhir.validation.catalogue import expectations
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+
+SECTION = re.compile(r"^-- (\w+)$", re.M)
+# datetime64[ns] ends in 1677 and 2262. What lies beyond is as wrong at the ends of these.
+FIRST_DAY, LAST_DAY = date(1700, 1, 1), date(2200, 12, 31)
+ARROW_TYPES = {"text": "string", "integer": "int64", "number": "float64", "boolean": "bool_", "date": "date32"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Day:
+    """What the rules about future dates compare with: each site's cut-off, else today."""
+
+    today: date
+    cut_offs: Mapping[str, date | None]
+
+
+def sections(folder: Traversable, file: str) -> dict[str, str]:
+    """The parts of an SQL file by the name on their marker line (`-- observations`)."""
+    text = (folder / file).read_text("utf-8")
+    marks = list(SECTION.finditer(text))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    return {mark[1]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
+
+
+@contextmanager
+def open_tables(tables: Mapping[str, "pa.Table"], day: Day) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A DuckDB connection that holds the five tables, the dictionary and the macros of dates."""
+    with open_engine(memory_limit="2GB") as engine:
+        for name in TABLES:
+            engine.register(name, _placed(tables[name]))
+        for name, table in {**_dictionary_tables(), "sites": _site_table(day)}.items():
+            engine.register(name, table)
+        for statement in sections(expectations(), "tables.sql")["macros"].split(";"):
+            if statement.strip():
+                engine.execute(statement)
+        yield engine
+
+
+def table_frames(engine: "duckdb.DuckDBPyConnection") -> dict[str, "pd.DataFrame"]:
+    """The rows of the five tables, in the cohort's order."""
+    queries = sections(expectations(), "tables.sql")
+    return {name: _frame(engine, queries[name]) for name in TABLES}
+
+
+def case_frame(engine: "duckdb.DuckDBPyConnection", cases: "pa.Table") -> "pd.DataFrame":
+    """The rows of `cases` with the facts of facts.sql, in the order of `cases`."""
+    engine.register("cases", _placed(cases))
+    return _frame(engine, (expectations() / "facts.sql").read_text("utf-8"))
+
+
+def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]:
+    """The columns of each suite's rows, found by running the SQL over tables without rows."""
+    import pyarrow as pa
+
+    from imnm_fhir.cohort import table_from_rows
+
+    empty = {name: table_from_rows(name, []) for name in TABLES}
+    fields = [(name, getattr(pa, ARROW_TYPES[kind])()) for name, (kind, _) in case_columns(visits).items()]
+    with open_tables(empty, Day(date(2000, 1, 1), {})) as engine:
+        frames = {
+            **table_frames(engine),
+            "cases": case_frame(engine, pa.schema(fields).empty_table()),
+        }
+    return {suite: frozenset(frame.columns) for suite, frame in frames.items()}
+
+
+def _placed(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    return table.append_column("position", pa.array(range(table.num_rows), pa.int64()))
+
+
+def _site_table(day: Day) -> "pa.Table":
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "site": pa.array(list(day.cut_offs), pa.string()),
+            "data_date": pa.array(list(day.cut_offs.values()), pa.date32()),
+            "today": pa.array([day.today] * len(day.cut_offs), pa.date32()),
+        }
+    )
+
+
+@cache
+def _dictionary_tables() -> dict[str, "pa.Table"]:
+    """The dictionary as tables: what SQL knows of elements and codes it knows from there."""
+    import pyarrow as pa
+
+    dictionary = load_dictionary()
+    elements = [
+        {
+            "name": each.name, "type": each.type, "unit": each.unit, "units": list(each.units) or None,
+            "group": each.group, "value_set": each.value_set,
+            "answer": each.attributes.get("answer"),
+            "takes": list(each.attributes.get("takes", ())) or None,
+            "range_low": _number(each.range.low) if each.range else None,
+            "range_high": _number(each.range.high) if each.range else None,
+            "range_mark": each.range.mark if each.range else None,
+        }
+        for each in dictionary.elements.values()
+    ]  # fmt: skip
+    codes = [
+        {"value_set": name, "key": key, "group": code.attributes.get("group"),
+         "withdrawn": code.attributes.get("withdrawn")}
+        for name, value_set in dictionary.value_sets.items()
+        for key, code in value_set.codes.items()
+    ]  # fmt: skip
+    columns = [
+        {"column": column, "key": key}
+        for column, name in dictionary.column_value_sets.items()
+        for key in dictionary.value_sets[name].codes
+    ]
+    texts = pa.string()
+    shape = pa.schema(
+        [("name", texts), ("type", texts), ("unit", texts), ("units", pa.list_(texts)),
+         ("group", texts), ("value_set", texts), ("answer", texts), ("takes", pa.list_(texts)),
+         ("range_low", pa.float64()), ("range_high", pa.float64()), ("range_mark", texts)]
+    )  # fmt: skip
+    code_shape = pa.schema(
+        [("value_set", texts), ("key", texts), ("group", texts), ("withdrawn", pa.int32())]
+    )
+    return {
+        "elements": pa.Table.from_pylist(elements, shape),
+        "codes": pa.Table.from_pylist(codes, code_shape),
+        "column_codes": pa.Table.from_pylist(columns, pa.schema([("column", texts), ("key", texts)])),
+    }
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)
+
+
+def _frame(engine: "duckdb.DuckDBPyConnection", query: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    table = engine.sql(query).to_arrow_table()
+    columns = {name: _column(table[name]) for name in table.column_names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+
+
+def _column(column: "pa.ChunkedArray") -> Any:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = pc.if_else(column, "true", "false")
+        kind = column.type
+    if pa.types.is_date(kind):
+        bounds = [pa.scalar(day, pa.date32()) for day in (FIRST_DAY, LAST_DAY)]
+        column = pc.min_element_wise(column, bounds[1], skip_nulls=False)
+        column = pc.max_element_wise(column, bounds[0], skip_nulls=False)
+        return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pd.Series(column.cast(pa.float64()).to_pandas())
+    return pd.Series(column.to_pandas(), dtype="object").where(lambda each: each.notna(), None)

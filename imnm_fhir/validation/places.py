@@ -1,0 +1,143 @@
+"""Where the facts of a finding stand: rows of the cohort, with the site's file, row and header."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.cohort import Cohort
+from imnm_fhir.dictionary import TABLES, load_dictionary
+from imnm_fhir.findings import Place
+from imnm_fhir.validation.checks import At, Check
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+Patient = tuple[str, str]
+MOST = 12  # places of one finding; a longer series is cut and said so by the report's row count
+
+
+class CohortRows:
+    """The rows of the patients that have findings, fetched once; nobody else's are touched."""
+
+    def __init__(self, cohort: Cohort, patients: Iterable[Patient]) -> None:
+        """Fetch the rows of `patients` from every table."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        wanted = set(patients)
+        names = pa.array(sorted({patient for _, patient in wanted}), pa.string())
+        self._rows: dict[tuple[str, Patient], list[Row]] = defaultdict(list)
+        for table in TABLES:
+            kept = cohort.tables[table].filter(
+                pc.is_in(cohort.tables[table]["patient"], value_set=names)
+            )
+            for row in kept.to_pylist():
+                if (row["site"], row["patient"]) in wanted:
+                    self._rows[table, (row["site"], row["patient"])].append(row)
+
+    def of(self, table: str, patient: Patient) -> list[Row]:
+        """The rows of one patient in one table."""
+        return self._rows.get((table, patient), [])
+
+
+def places(check: Check, own: Row, row: Row | None, patient: Patient, rows: CohortRows) -> tuple[Place, ...]:
+    """The cells that a finding speaks of, the first being the one that it stands at.
+
+    `own` is the row that was judged (of the suite's frame), `row` the cohort's row behind it in a
+    table's suite.
+    """
+    found: list[Place] = []
+    for at in check.at:
+        if at.own and row is not None:
+            found += [_place(at.table, at.field, row)] if row[at.field] is not None else []
+        elif not at.own:
+            found += [_place(at.table, at.field, each) for each in _rows_at(at, own, patient, rows)]
+    if not found and row is not None:
+        field = check.at[0].field if check.at and check.at[0].own else "id"
+        found = [_place(check.suite, field, row)]
+    return tuple(dict.fromkeys(found))[:MOST]
+
+
+def _rows_at(at: At, own: Row, patient: Patient, rows: CohortRows) -> Iterable[Row]:
+    for row in rows.of(at.table, patient):
+        if at.elements and row["element"] not in at.elements:
+            continue
+        if at.time_point and row["time_point"] != at.time_point:
+            continue
+        if at.word is not None and row[at.field] != at.word:
+            continue
+        if at.like is not None and not _same_number(row[at.field], own[at.like]):
+            continue
+        if _shown(at.field, row) is not None:
+            yield row
+
+
+def _same_number(text: str | None, number: Any) -> bool:
+    try:
+        return text is not None and float(Decimal(text)) == number
+    except InvalidOperation:
+        return False
+
+
+def _place(table: str, field: str, row: Mapping[str, Any]) -> Place:
+    return Place(
+        table=table,
+        element=row.get("element") or (field if table == "patients" else None),
+        time_point=row.get("time_point"),
+        n=row.get("n"),
+        field=field,
+        file=row["file"],
+        sheet=row["sheet"],
+        row=row["row"],
+        column=row["column"],
+        value=None if field == "id" else _shown(field, row),
+    )
+
+
+def _shown(field: str, row: Mapping[str, Any]) -> str | None:
+    """The value with its unit and comparator, or the reason why there is none."""
+    value = row[field]
+    if value is None:
+        return _reason(field, row)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if field == "value_number":
+        parts = [row.get("comparator"), text, row.get("unit")]
+        return " ".join(part for part in parts if part)
+    if field in ("dose_number", "rate_number"):
+        return " ".join(part for part in (text, row.get(field.replace("number", "unit"))) if part)
+    return text
+
+
+def _reason(field: str, row: Mapping[str, Any]) -> str | None:
+    name = {"start_date": "start_missing", "end_date": "end_missing", "onset_date": "onset_missing"}
+    said = row.get(name.get(field, f"{field}_missing")) or (
+        row.get("missing") if field.startswith("value_") else None
+    )
+    return f"({said})" if said else None
+
+
+def first_place(found: Sequence[Place], check: Check) -> dict[str, Any]:
+    """The place of the finding itself, as the fields of an `Issue`."""
+    for place in found:
+        if place.row is not None or place is found[-1]:
+            fields = ("table", "element", "time_point", "n", "file", "sheet", "row", "column", "value")
+            return {name: getattr(place, name) for name in fields}
+    table = check.suite if check.suite in TABLES else None
+    element = next((each.elements[0] for each in check.at if each.elements), None)
+    if table is None and element:
+        table = load_dictionary().elements[element].table
+    return {"table": table, "element": element}
+
+
+def shown_columns(check: Check, frame: "pd.DataFrame", place: int) -> str | None:
+    """The columns that the check shows side by side, such as `acute | subacute`."""
+    if not check.shows:
+        return None
+    values = [frame[name].iat[place] for name in check.shows]
+    return " | ".join("-" if _is_none(value) else str(value) for value in values)
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or value != value

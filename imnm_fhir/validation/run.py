@@ -1,0 +1,274 @@
+"""Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.cohort import Cohort
+from imnm_fhir.derive import derive_cases
+from imnm_fhir.dictionary import TABLES
+from imnm_fhir.errors import ImnmFhirError, Problems
+from imnm_fhir.findings import Finding, Outcome, Rule, Validation, Waiver
+from imnm_fhir.keys import row_key
+from imnm_fhir.study import Study, load_study
+from imnm_fhir.validation.across import Query, read_queries, run_query
+from imnm_fhir.validation.catalogue import expectations, for_study, load_catalogue
+from imnm_fhir.validation.checks import Check
+from imnm_fhir.validation.expectations import build_expectations, failing_rows
+from imnm_fhir.validation.frames import Day, case_frame, known_columns, open_tables, table_frames
+from imnm_fhir.validation.outcomes import (
+    NOT_APPLICABLE,
+    SATISFIED,
+    VIOLATED,
+    outcome,
+    patient_states,
+    row_states,
+)
+from imnm_fhir.validation.places import CohortRows, first_place, places, shown_columns
+from imnm_fhir.validation.refused import without_refused
+from imnm_fhir.validation.suites import read_suites, unfinished_rules
+from imnm_fhir.validation.waivers import check_waivers, waive
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+Patient = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that breaks a check: its place in the frame, the frame's row and the cohort's."""
+
+    check: Check
+    patient: Patient
+    own: Mapping[str, Any]
+    row: dict[str, Any] | None
+    shown: str | None
+
+
+@dataclass
+class _Run:
+    """What one validation has gathered so far."""
+
+    cohort: Cohort
+    patients: list[Patient]
+    rules: Mapping[str, Rule]
+    hits: list[Hit] = field(default_factory=list)
+    pairs: list[tuple[Query, Patient, list[Patient]]] = field(default_factory=list)
+    states: dict[str, dict[Check | Query, Any]] = field(default_factory=lambda: defaultdict(dict))
+    compared: dict[str, Counter[tuple[str, str]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+
+
+def validate(
+    cohort: Cohort, study: Study | None = None, waivers: Sequence[Waiver] = ()
+) -> Validation:
+    """What the rules find in a cohort, as the study has them (default: `mappings/study.toml`).
+
+    Raises `ImnmFhirError` where there is nobody to judge, where suites, study or waivers have
+    faults (`Problems`), and where a rule could not run (`RuleError`).
+    """
+    study = study or load_study()
+    rules, settings = for_study(load_catalogue(), getattr(study, "rules", {}))
+    patients = _patients(cohort)
+    if not patients:
+        raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
+    check_waivers(waivers, load_catalogue(), patients)
+    checks, queries = _declared(study, rules)
+    run = _Run(cohort, patients, rules)
+    today = study.today or date.today()
+    _run_all(run, checks, queries, study, Day(today, _cut_offs(cohort, study)))
+    found = [*cohort.issues, *_findings(run)]
+    left, waived = waive(found, waivers)
+    return Validation(
+        findings=tuple(left),
+        waived=tuple((each, by) for each, by in waived if isinstance(each, Finding)),
+        outcomes=tuple(_outcomes(run)),
+        rules=settings,
+        patients=tuple(row_key(patient) for patient in patients),
+        compared=run.compared,
+        manifest=cohort.manifest,
+        today=today.isoformat(),
+        study=study.hash,
+        waivers=tuple(waivers),
+    )
+
+
+def _patients(cohort: Cohort) -> list[Patient]:
+    table = cohort.tables["patients"]
+    return sorted(set(zip(table["site"].to_pylist(), table["patient"].to_pylist(), strict=True)))
+
+
+def _cut_offs(cohort: Cohort, study: Study) -> dict[str, date | None]:
+    """The last day of each site's data: the study's, else the site's own, else none."""
+    cut_offs: dict[str, date | None] = {}
+    for site, about in cohort.manifest["sites"].items():
+        said = about.get("cut_off")
+        try:
+            cut_offs[site] = study.data_date or (date.fromisoformat(said) if said else None)
+        except ValueError:
+            raise ImnmFhirError(f"site {site}: its cut_off is no day such as 2022-06-30") from None
+    return cut_offs
+
+
+@cache
+def _columns(visits: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
+    return known_columns(visits)
+
+
+def _declared(study: Study, rules: Mapping[str, Rule]) -> tuple[tuple[Check, ...], tuple[Query, ...]]:
+    """Every check and query of the rules that the study has on; all faults of all files at once."""
+    catalogue = {**load_catalogue(), **rules}
+    checks = read_suites(expectations(), catalogue, _columns(tuple(study.visits)))
+    queries = read_queries(expectations(), catalogue)
+    faults = unfinished_rules(catalogue, checks, [(each.rule, each.part) for each in queries])
+    if faults:
+        raise Problems("the catalogue of rules has faults:", faults)
+    on = tuple(check for check in checks if check.rule in rules)
+    return on, tuple(query for query in queries if query.rule in rules)
+
+
+def _run_all(
+    run: _Run, checks: Sequence[Check], queries: Sequence[Query], study: Study, day: Day
+) -> None:
+    """The four steps; what a conformance rule refuses is taken out before the next one."""
+    built = build_expectations(checks)
+    first = {check for check in checks if _refuses(check, run.rules)}
+    tables = run.cohort.tables
+    refused: dict[Check, frozenset[int]] = {}
+    for suite, frame in _frames(tables, day).items():
+        mine = {check: each for check, each in built.items() if check.suite == suite and check in first}
+        refused |= _judge(run, tables[suite], frame, mine)
+    if any(refused.values()):
+        tables = without_refused(tables, refused)
+    with open_tables(tables, day) as engine:
+        for suite, frame in table_frames(engine).items():
+            mine = {
+                check: each for check, each in built.items() if check.suite == suite and check not in first
+            }
+            _judge(run, tables[suite], frame, mine)
+        cases = derive_cases(replace(run.cohort, tables=tables), study)
+        frame = case_frame(engine, cases)
+        mine = {check: each for check, each in built.items() if check.suite == "cases"}
+        _judge(run, None, frame, mine)
+        engine.register("cases_frame", frame)
+        _run_queries(run, engine, queries)
+
+
+def _frames(tables: Mapping[str, "pa.Table"], day: Day) -> dict[str, "pd.DataFrame"]:
+    with open_tables(tables, day) as engine:
+        return table_frames(engine)
+
+
+def _refuses(check: Check, rules: Mapping[str, Rule]) -> bool:
+    part = rules[check.rule].part(check.part)
+    return check.suite in TABLES and part.kind == "impossible" and part.category == "conformance"
+
+
+def _judge(
+    run: _Run, table: "pa.Table | None", frame: "pd.DataFrame", built: Mapping[Check, tuple[Any, Any]]
+) -> dict[Check, frozenset[int]]:
+    """Run the checks of one suite; the places that broke each one."""
+    owners = _owners(frame, run.patients)
+    broken = {}
+    for check, (violated, unsure) in failing_rows(frame, built).items():
+        states = row_states(check, frame, violated, unsure)
+        run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
+        _compare(run, check, frame, states)
+        for place in sorted(violated):
+            own = frame.iloc[place].to_dict()
+            row = table.slice(int(place), 1).to_pylist()[0] if table is not None else None
+            shown = shown_columns(check, frame, place)
+            run.hits.append(Hit(check, (own["site"], own["patient"]), own, row, shown))
+        broken[check] = violated
+    return broken
+
+
+def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":
+    """For each row the number of its patient, -1 for none."""
+    import numpy as np
+
+    number = {patient: place for place, patient in enumerate(patients)}
+    keys = zip(frame["site"], frame["patient"], strict=True)
+    return np.array([number.get(key, -1) for key in keys], dtype=np.int64)
+
+
+def _compare(run: _Run, check: Check, frame: "pd.DataFrame", states: Any) -> None:
+    """Count the site's word beside the derived one, for every row that could be judged."""
+    if run.rules[check.rule].part(check.part).kind != "definition" or len(check.shows) != 2:
+        return
+    judged = frame[(states == SATISFIED) | (states == VIOLATED)]
+    pairs = zip(*(judged[name] for name in check.shows), strict=True)
+    run.compared[check.rule].update((str(ours or "-"), str(theirs or "-")) for ours, theirs in pairs)
+
+
+def _run_queries(run: _Run, engine: Any, queries: Sequence[Query]) -> None:
+    import numpy as np
+
+    number = {patient: place for place, patient in enumerate(run.patients)}
+    alone = len(run.cohort.sites) < 2
+    for query in queries:
+        found = {} if alone else run_query(engine, query, run.rules[query.rule])
+        states = np.full(len(run.patients), NOT_APPLICABLE if alone else SATISFIED, dtype=np.int8)
+        for patient, others in found.items():
+            states[number[patient]] = VIOLATED
+            run.pairs.append((query, patient, others))
+        run.states[query.rule][query] = states
+
+
+def _outcomes(run: _Run) -> Iterable[Outcome]:
+    for rule in run.rules:
+        yield outcome(rule, run.states[rule])
+
+
+def _findings(run: _Run) -> list[Finding]:
+    """The findings in the order of the catalogue, then of the patients."""
+    rows = CohortRows(run.cohort, [hit.patient for hit in run.hits] + [each for _, each, _ in run.pairs])
+    found = [_finding(run, hit, rows) for hit in run.hits]
+    found += [_pair_finding(run, *pair, rows) for pair in run.pairs]
+    order = {rule: place for place, rule in enumerate(run.rules)}
+    return sorted(found, key=lambda each: (order[each.rule], each.site or "", each.patient or "", each.row or 0))
+
+
+def _finding(run: _Run, hit: Hit, rows: CohortRows) -> Finding:
+    check, rule = hit.check, run.rules[hit.check.rule]
+    part = rule.part(check.part)
+    found = places(check, hit.own, hit.row, hit.patient, rows)
+    at = first_place(found, check)
+    return Finding(
+        rule=check.rule,
+        kind=part.kind,
+        category=part.category,
+        message=rule.said("en", check.part),
+        site=hit.patient[0],
+        patient=hit.patient[1],
+        **{**at, "value": hit.shown or at.get("value")},
+        part=check.part,
+        places=found,
+    )
+
+
+def _pair_finding(
+    run: _Run, query: Query, patient: Patient, others: Sequence[Patient], rows: CohortRows
+) -> Finding:
+    rule = run.rules[query.rule]
+    part = rule.part(query.part)
+    own = rows.of("patients", patient)[0]
+    return Finding(
+        rule=rule.id,
+        kind=part.kind,
+        category=part.category,
+        message=rule.said("en", query.part),
+        site=patient[0],
+        table="patients",
+        patient=patient[1],
+        **{name: own[name] for name in ("file", "sheet", "row", "column")},
+        value="; ".join(row_key(other) for other in others),
+        part=query.part,
+    )
