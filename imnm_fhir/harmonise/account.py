@@ -49,6 +49,7 @@ class Account:
     private: str | None = None
     outcomes: "dict[str, NDArray[np.int8]]" = field(default_factory=dict)
     excused: "dict[str, NDArray[np.bool_]]" = field(default_factory=dict)
+    filled: "dict[str, NDArray[np.bool_]]" = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
     same_as: dict[int, int] = field(default_factory=dict)  # an identical row and the one kept
     issues: dict[tuple[int | None, str | None, str], Issue] = field(default_factory=dict)
@@ -61,6 +62,8 @@ class Account:
         for column in sorted(names & self.fitted.headers.keys()):
             self.outcomes[column] = np.zeros(len(self.patients), np.int8)
             self.excused[column] = np.zeros(len(self.patients), bool)
+            cells = self.fitted.cells(column)
+            self.filled[column] = np.fromiter(map(bool, cells), bool, len(cells))
 
     def take(
         self, columns: Iterable[str], rows: "NDArray[np.int64]", outcome: "int | NDArray[np.int8]"
@@ -116,7 +119,7 @@ class Account:
         refused = np.array(sorted(self.refused), np.int64)
         alone = {each.column for each in self.fitted.plan.readings if each.carries}
         for column, outcomes in self.outcomes.items():
-            filled = np.array([text != "" for text in self.fitted.cells(column)], bool)
+            filled = self.filled[column]
             for copy, kept in self.same_as.items():
                 outcomes[copy] = outcomes[kept]
             outcomes[~filled] = BLANK
@@ -154,9 +157,7 @@ class Account:
             "rows_clean": rows - len(with_issue) - len(self.refused),
             "rows_with_issue": len(with_issue),
             "rows_refused": len(self.refused),
-            "cells_in": sum(
-                text != "" for column in self.outcomes for text in self.fitted.cells(column)
-            ),
+            "cells_in": sum(int(filled.sum()) for filled in self.filled.values()),
             "cells_values": int(by_outcome[VALUE]),
             "cells_missing": int(by_outcome[MISSING]),
             "cells_issues": int(by_outcome[ISSUE]),

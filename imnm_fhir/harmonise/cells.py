@@ -18,8 +18,8 @@ from imnm_fhir.harmonise.outcomes import (
     value_cell,
 )
 from imnm_fhir.sites.plan import Reading
-from imnm_fhir.sites.styles import TO_DECLARE, undeclared_style
-from imnm_fhir.values import Unreadable, fold, read_date
+from imnm_fhir.sites.styles import TO_DECLARE, date_in_style, undeclared_style
+from imnm_fhir.values import fold
 from imnm_fhir.values.dates import ISO_ONLY
 
 
@@ -79,13 +79,11 @@ def _date_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     if fold(text) in reading.ongoing:
         return value_cell({"status": "active"})
     meaning = reading.meaning(text)
-    try:
-        return value_cell(
-            {reading.field: meaning or read_date(text, ISO_ONLY if typed else reading.dates)}
-        )
-    except Unreadable as error:
-        shown = damage_cell(text) if text.startswith("#") else None
-        return shown or unreadable_cell(error)
+    found = meaning or date_in_style(text, ISO_ONLY if typed else reading.dates)
+    if isinstance(found, str):
+        return value_cell({reading.field: found})
+    shown = damage_cell(text) if text.startswith("#") else None
+    return shown or unreadable_cell(found)
 
 
 def _text_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:

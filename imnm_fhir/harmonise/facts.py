@@ -176,7 +176,7 @@ def _note_reasons(
     """Reasons without a place in the row: counted as missing, and said."""
     import numpy as np
 
-    if not any(cell.reason for each in found.converted for cell in each.cells):
+    if not any(each.reasoned for each in found.converted):
         return
     has_value = _has_value(found)
     first = _first_reason(found)
@@ -273,7 +273,11 @@ def _filled(kept: _Candidates, name: str, kind: "pa.DataType", size: int) -> "pa
     import pyarrow.compute as pc
 
     filled = [each.values(name, kind) for each in kept.converted if name in each.fields]
-    filled += [each.reasons() for each in kept.converted if each.reading.reason_field == name]
+    filled += [
+        each.reasons()
+        for each in kept.converted
+        if each.reasoned and each.reading.reason_field == name != "missing"
+    ]
     if not filled:
         return pa.nulls(size, kind)
     return filled[0] if len(filled) == 1 else pc.coalesce(*filled)
@@ -283,6 +287,8 @@ def _missing_column(kept: _Candidates) -> "pa.Array":
     """The reason of each row that has no value."""
     import pyarrow as pa
 
+    if not any(each.reasoned for each in kept.converted):
+        return pa.nulls(len(kept.rows), pa.string())
     return pa.array(_first_reason(kept), pa.string(), mask=_has_value(kept))
 
 

@@ -1,7 +1,7 @@
 """Facts of all tables to the cohort's tables: keys, ids, and no key twice."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import arrow_schema, table_from_rows
@@ -34,7 +34,7 @@ def make_table(
     ]
     chunks.append(table_from_rows(name, more))
     made = pa.concat_tables(chunks).combine_chunks()
-    keys = row_keys([made[column] for column in table.key])
+    keys = row_keys({column: made[column] for column in table.key})
     if len(set(keys)) < len(keys):
         kept = _without_doubles(made, keys, facts)
         made, keys = made.take(pa.array(kept)), [keys[place] for place in kept]
@@ -43,16 +43,20 @@ def make_table(
     return made.set_column(place, "id", pc.cast(pa.array(ids, pa.string()), pa.string()))
 
 
-def row_keys(parts: Iterable["pa.ChunkedArray"]) -> list[str]:
-    """The keys of all rows: `imnm_fhir.keys.row_key`, column by column."""
+def row_keys(parts: Mapping[str, "pa.ChunkedArray"]) -> list[str]:
+    """The keys of all rows: `imnm_fhir.keys.row_key`, column by column.
+
+    Site, element and time point are words of ours without a sign that would need encoding.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     encoded = []
-    for part in parts:
+    for name, part in parts.items():
         plain = pc.fill_null(part, "")
-        plain = pc.replace_substring(plain, "%", "%25")
-        encoded.append(pc.replace_substring(plain, "/", "%2F"))
+        if name in ("patient", "n"):
+            plain = pc.replace_substring(pc.replace_substring(plain, "%", "%25"), "/", "%2F")
+        encoded.append(plain)
     keys: list[str] = pc.binary_join_element_wise(*encoded, pa.scalar("/")).to_pylist()
     return keys
 

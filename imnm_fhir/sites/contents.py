@@ -82,14 +82,13 @@ def known_word(reading: Reading, text: str) -> bool:
 
 def _distinct(fitted: TablePlan, reading: Reading, rows: list[int] | None) -> list[str]:
     """The different cells of a column that say something, typed ones left out of numbers and dates."""
-    cells = fitted.cells(reading.column)
     typed = fitted.typed(reading.column) if reading.kind in ("number", "date") else frozenset()
     if rows is None and not typed:
-        found = dict.fromkeys(cells)
-    else:
-        places = range(len(cells)) if rows is None else rows
-        found = dict.fromkeys(cells[place] for place in places if place not in typed)
-    return [text for text in found if text.strip()]
+        return fitted.distinct(reading.column)
+    cells = fitted.cells(reading.column)
+    places = range(len(cells)) if rows is None else rows
+    found = dict.fromkeys(cells[place] for place in places if place not in typed)
+    return [text for text in found if text]
 
 
 def _counted(fitted: TablePlan, column: str, texts: Iterable[str]) -> list[str]:

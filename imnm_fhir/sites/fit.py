@@ -1,7 +1,7 @@
 """A plan against the files that came: which file is which, and whether every column is there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from unicodedata import normalize
@@ -23,6 +23,13 @@ class TablePlan:
     plan: FilePlan
     headers: Mapping[str, str]
     unread: tuple[str, ...]
+    _distinct: dict[str, list[str]] = field(default_factory=dict)
+
+    def distinct(self, column: str) -> list[str]:
+        """The different cells of a column that say something, in the order of their first row."""
+        if column not in self._distinct:
+            self._distinct[column] = [text for text in dict.fromkeys(self.cells(column)) if text]
+        return self._distinct[column]
 
     def cells(self, column: str) -> list[str]:
         """The cells under a column of the mapping; blank ones where an optional column lacks."""

@@ -1,7 +1,10 @@
 """Styles that nobody declared and that matter: cells whose value depends on them are not guessed."""
 
+from functools import lru_cache
+
 from imnm_fhir.sites.plan import Reading
 from imnm_fhir.values import (
+    DateStyle,
     Number,
     Unreadable,
     ambiguous_date,
@@ -37,6 +40,15 @@ def decimal_sign(reading: Reading) -> str:
 def number_in_style(reading: Reading, text: str) -> Number:
     """The number that the text is in the column's style; raises `Unreadable`."""
     return read_number(text, decimal_sign(reading), reading.thousands or "")
+
+
+@lru_cache(maxsize=1 << 16)
+def date_in_style(text: str, style: DateStyle) -> str | Unreadable:
+    """The date that the text is, or why it is none; columns of one file share many dates."""
+    try:
+        return read_date(text, style)
+    except Unreadable as error:
+        return error
 
 
 def undeclared_style(reading: Reading, text: str) -> str | None:
@@ -75,11 +87,7 @@ def _reads_in_groups(decimal: str, text: str) -> bool:
 def _undeclared_date(reading: Reading, text: str) -> str | None:
     if reading.date_order is None and ambiguous_date(text):
         return "date_order"
-    try:
-        read_date(text, reading.dates)
-    except Unreadable as error:
-        key = DATE_KEYS.get(error.rule)
-        if key == "date_order" and reading.date_order is not None:
-            return None
-        return None if key == "excel_dates" and reading.dates.excel else key
-    return None
+    found = date_in_style(text, reading.dates)
+    key = DATE_KEYS.get(found.rule) if isinstance(found, Unreadable) else None
+    declared = {"date_order": reading.date_order, "excel_dates": reading.dates.excel}
+    return None if key is None or declared.get(key) else key
