@@ -24,6 +24,8 @@ def check_site_mapping(mapping: SiteMapping, tables: Sequence["TextTable"]) -> N
 def plan_tables(mapping: SiteMapping, tables: Sequence["TextTable"]) -> list[TablePlan]:
     """Each table with the plan that the mapping has for it; raises as `check_site_mapping` does."""
     faults = Faults(mapping.source, mapping.lines)
+    for line, message in mapping.to_fill_in:
+        faults.at(line, message)
     plan = resolve(mapping, faults)
     fitted = fit_tables(plan, tables, faults)
     for each in fitted:

@@ -60,6 +60,7 @@ class Faults:
         self.source = source
         self.lines = lines
         self._found: dict[tuple[int, str], None] = {}  # a dict keeps the order and no fault twice
+        self.to_fill_in: list[tuple[int, str]] = []
 
     def line(self, place: Place) -> int:
         """The line of `place`, or of the nearest section around it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 
 from imnm_fhir.sites.faults import Faults, listed, near
-from imnm_fhir.sites.mapping import SiteFile, SiteMapping
+from imnm_fhir.sites.mapping import FILL_IN, SiteFile, SiteMapping
 from imnm_fhir.sites.plan import FilePlan, SitePlan
 from imnm_fhir.values import fold
 
@@ -105,7 +105,7 @@ def _named_columns(plan: FilePlan) -> list[tuple[str, int, bool]]:
     file = plan.file
     named: dict[str, tuple[int, bool]] = {}
     for who in (file.patient, file.record):
-        if who:
+        if who and who != FILL_IN:
             named[who] = (file.line, False)
     for reading in plan.readings:
         for column in reading.columns:

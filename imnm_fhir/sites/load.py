@@ -10,7 +10,7 @@ from typing import Any
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.keys import check_site_id
 from imnm_fhir.sites.faults import Faults, Place, key_lines, listed, near
-from imnm_fhir.sites.mapping import UNMAPPED, Beside, SiteFile, SiteMapping, Style, Target
+from imnm_fhir.sites.mapping import FILL_IN, UNMAPPED, Beside, SiteFile, SiteMapping, Style, Target
 from imnm_fhir.sites.section import Section
 from imnm_fhir.terminology import mappings
 from imnm_fhir.values import Unreadable, load_words, read_date
@@ -93,6 +93,7 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
         files=_files(top, common, file_keys),
         lines=faults.lines,
     )
+    mapping = replace(mapping, to_fill_in=tuple(faults.to_fill_in))
     for section in (top, site, patients, delivery):
         section.close()
     return mapping
@@ -100,6 +101,8 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
 
 def _site_id(site: Section) -> str:
     name = site.required_text("id")
+    if name == FILL_IN:
+        return name
     try:
         return check_site_id(name)
     except ImnmFhirError as error:
@@ -109,7 +112,7 @@ def _site_id(site: Section) -> str:
 
 def _capitals(site: Section, key: str) -> str:
     value = site.required_text(key)
-    if not (len(value) == 2 and value.isascii() and value.isupper()):
+    if value != FILL_IN and not (len(value) == 2 and value.isascii() and value.isupper()):
         site.fault(key, "expected two capitals of ISO 3166, such as ES")
     return value
 
@@ -117,6 +120,8 @@ def _capitals(site: Section, key: str) -> str:
 def _cut_off(delivery: Section) -> str:
     """The day up to which the delivery is complete."""
     value = delivery.required_text("cut_off")
+    if value == FILL_IN:
+        return value
     try:
         read = read_date(value) if value else ""
     except Unreadable:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNMAPPED = ("stop", "issue", "text")
+FILL_IN = "FILL IN"  # what new-site leaves open
 
 Words = str | Mapping[str, str] | None
 
@@ -89,7 +90,10 @@ class SiteFile:
 
 @dataclass(frozen=True)
 class SiteMapping:
-    """Everything a mapping file says. `source` is its name, `sha256` the hash of its text."""
+    """Everything a mapping file says. `source` is its name, `sha256` the hash of its text.
+
+    `to_fill_in` are the lines that still say FILL IN: such a mapping loads, but fits nothing.
+    """
 
     source: str
     sha256: str
@@ -106,3 +110,4 @@ class SiteMapping:
     words: Mapping[str, Mapping[str, str]]
     files: tuple[SiteFile, ...]
     lines: Mapping[tuple[str | int, ...], int]
+    to_fill_in: tuple[tuple[int, str], ...] = ()

@@ -7,7 +7,7 @@ from imnm_fhir.dictionary import Dictionary, Element
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import Faults, listed, near
 from imnm_fhir.sites.fields import carries, kind_of, reason_field
-from imnm_fhir.sites.mapping import Beside, SiteMapping, Style, Target, Words
+from imnm_fhir.sites.mapping import FILL_IN, Beside, SiteMapping, Style, Target, Words
 from imnm_fhir.sites.plan import Reading, SourceUnit
 from imnm_fhir.sites.unit_of import source_unit
 from imnm_fhir.sites.words import code_values, column_words, many_to_one
@@ -164,7 +164,7 @@ def _missing(context: Context, source: Source) -> Mapping[str, str]:
 
 
 def _unit(element: Element | None, kind: str, source: Source) -> SourceUnit | None:
-    if source.unit is None:
+    if source.unit is None or source.unit == FILL_IN:
         return None
     if kind != "number" or element is None or source.field == "sessions":
         raise ImnmFhirError("unit belongs to a number that has one; leave it out")

@@ -7,7 +7,7 @@ from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import Faults, listed, near
 from imnm_fhir.sites.fields import DOSE, MADE_HERE, default_field, fields_of, kind_of
-from imnm_fhir.sites.mapping import SiteFile, SiteMapping, Target
+from imnm_fhir.sites.mapping import FILL_IN, SiteFile, SiteMapping, Target
 from imnm_fhir.sites.plan import FactPlan, FilePlan, Reading, SitePlan
 from imnm_fhir.sites.readings import Context, Source, make_reading, source_beside, source_of
 from imnm_fhir.sites.unit_of import own_unit, source_unit, unit_in_header, wants_unit
@@ -97,6 +97,8 @@ def _elements(context: Context, target: Target, when: Reading | None) -> tuple[s
     """The elements whose facts the target is a part of; none for what belongs to the whole row."""
     if target.element in context.dictionary.elements:
         return (str(target.element),)
+    if target.element == FILL_IN:
+        return ()
     if target.element is not None:
         hint = near(target.element, context.dictionary.elements)
         context.fault(target.line, target.column, f"no element is called '{target.element}'{hint}")
@@ -129,7 +131,7 @@ def _plan_fact(
     _check_key(context, targets[0], element)
     readings = _readings(context, sources, element)
     _check_split(context, readings, targets)
-    if not any(each.carries for each in readings):
+    if len(sources) == len(readings) and not any(each.carries for each in readings):
         message = f"nothing makes a row of '{name}': no column holds a value of it"
         context.fault(targets[0].line, targets[0].column, message)
     return FactPlan(element, time_point, n, targets[0].line, constants, tuple(readings), when)
@@ -195,6 +197,8 @@ def _constants(context: Context, targets: list[Target], element: Element) -> dic
     for target in targets:
         for name, value in target.constants.items():
             try:
+                if value == FILL_IN:
+                    raise ImnmFhirError("fill it in")
                 if name not in known:
                     raise ImnmFhirError(f"{table.name} have no such field{near(name, known)}")
                 constant = _constant(context, name, value, element)

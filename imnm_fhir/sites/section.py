@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from imnm_fhir.sites.faults import Faults, Place, listed, near
+from imnm_fhir.sites.mapping import FILL_IN
 
 
 class Section:
@@ -46,6 +47,10 @@ class Section:
         if isinstance(value, bool) or not isinstance(value, str | int | date):
             self.fault(key, "expected a text in quotes")
             return None
+        if value == FILL_IN:
+            message = f"{self.said}.{key}: fill it in"
+            self.faults.to_fill_in.append((self.faults.line((*self.place, key)), message))
+            return FILL_IN
         choices = tuple(choices)
         if choices and str(value) not in choices:
             self.fault(key, f"'{value}' is none of {listed(repr(each) for each in choices)}")

@@ -7,7 +7,7 @@ from imnm_fhir.dictionary import Element, ValueSet, load_dictionary
 from imnm_fhir.drugs import drug_words
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import listed, near
-from imnm_fhir.sites.mapping import SiteMapping, Words
+from imnm_fhir.sites.mapping import FILL_IN, SiteMapping, Words
 from imnm_fhir.units import is_ucum
 from imnm_fhir.values import (
     MISSING_REASONS,
@@ -37,6 +37,9 @@ def column_words(
     own = mapping.words.get(words) if isinstance(words, str) else words
     if own is None:
         return fold_words(_allowed(built_in_words(str(words), mapping), values)), False
+    open_words = [word for word, meaning in own.items() if meaning == FILL_IN]
+    if open_words:
+        raise ImnmFhirError(f"fill in what these words mean: {listed(map(repr, open_words), 12)}")
     for word, meaning in own.items():
         _check_meaning(word, meaning, kind, values)
     return fold_words(own), True
