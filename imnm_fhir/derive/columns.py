@@ -39,7 +39,10 @@ IDENTITY: dict[str, Column] = {
     "newest_date_element": ("text", "Element of the newest date"),
     "last_event": ("date", "As newest_date, without death, last contact and consent"),
     "last_event_element": ("text", "Element of the last event"),
-    "consent": ("text", "Consent on study.today: valid, legal-basis, no, withdrawn, expired, ..."),
+    "consent": (
+        "text",
+        "On study.today: valid, legal-basis, unclear, expired, not-yet, no, withdrawn, unknown, none",
+    ),
     "consent_reported": ("text", "The answer to reuse of the data: yes, no, unknown, withdrawn"),
     "legal_basis": ("text", "What the site declares in the place of consent"),
 }
@@ -123,7 +126,7 @@ ENZYMES: dict[str, Column] = {
     "ck_baseline_comparator": ("text", "Comparator of ck_baseline; null for an exact number"),
     "ck_baseline_choice": (
         "text",
-        "before-treatment, treated, never-treated, labelled, ...",
+        "before-treatment, treated, never-treated, labelled, or the variant: window, peak",
     ),
     "ck_baseline_x_uln": ("number", "ck_baseline as a multiple of its own upper limit of normal"),
     "ck_baseline_default": ("number", "Baseline CK by the default"),
