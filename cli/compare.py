@@ -5,27 +5,29 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.output import voice_options
+from imnm_fhir.cli.options import PATH, example, voice_options
+from imnm_fhir.cli.output import Voice
 
 
-@click.command(name="compare")
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
+@click.command(name="compare", epilog=example("imnm-fhir compare build/madrid build/back"))
+@click.argument("first", type=PATH)
+@click.argument("second", type=PATH)
 @voice_options
 def command(first: Path, second: Path, quiet: bool, verbose: bool) -> None:
-    """Say `identical`, or each difference: table, site, patient, element, columns.
+    """Say `identical`, or each difference of two cohorts.
 
-    All columns count but the provenance (file, sheet, row, column). Exit code 1 when they differ.
-
-    Example: imnm-fhir compare build/madrid build/back
+    A difference names table, site, patient, element and columns. All columns count but the
+    provenance (file, sheet, row, column). Exit code 1 when they differ.
     """
     from imnm_fhir.cohort import read_cohort
     from imnm_fhir.compare import compare
 
-    differences = compare(read_cohort(first), read_cohort(second))
+    voice = Voice(quiet, verbose)
+    with voice.progress("comparing"):
+        differences = compare(read_cohort(first), read_cohort(second))
     for difference in differences:
         click.echo(difference.line())
     if differences:
-        click.echo(f"{len(differences)} differences", err=True)
+        voice.say(f"{len(differences):,} differences")
         sys.exit(1)
     click.echo("identical")

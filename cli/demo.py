@@ -4,18 +4,18 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.output import Voice, voice_options
+from imnm_fhir.cli.options import PATH, example, voice_options
+from imnm_fhir.cli.output import Voice
 
 
-@click.command(name="demo")
-@click.argument("folder", default="imnm-fhir-demo", type=click.Path(path_type=Path))
+@click.command(name="demo", epilog=example("imnm-fhir demo build/demo"))
+@click.argument("folder", default="imnm-fhir-demo", type=PATH)
 @voice_options
 def command(folder: Path, quiet: bool, verbose: bool) -> None:
-    """Run the main job on two embedded synthetic sites, ending with Table 1 on the screen.
+    """Run the main job on two embedded synthetic sites.
 
-    Everything is written into FOLDER (default imnm-fhir-demo); no server and no network is needed.
-
-    Example: imnm-fhir demo build/demo
+    It ends with Table 1 on the screen. Everything is written into FOLDER (default imnm-fhir-demo);
+    no server and no network is needed.
     """
     from imnm_fhir.demo import demo
 

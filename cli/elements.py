@@ -2,21 +2,25 @@
 
 import click
 
+from imnm_fhir.cli.options import example, language_option, voice_options
 
-@click.command(name="elements")
+
+@click.command(name="elements", epilog=example("imnm-fhir elements --search ck"))
 @click.argument("name", required=False)
 @click.option(
     "--search", metavar="TEXT", help="Only elements whose name, label or definition has TEXT."
 )
-@click.option("--language", default="en", show_default=True, help="Language of the labels.")
-def command(name: str | None, search: str | None, language: str) -> None:
-    """Show the common data elements: definition, unit, range, codes, shape.
+@language_option
+@voice_options
+def command(
+    name: str | None, search: str | None, language: str, quiet: bool, verbose: bool
+) -> None:
+    """Show the common data elements, or one called NAME.
 
-    Example: imnm-fhir elements --search ck
+    Definition, unit, range, codes and values; NAME and --search exclude each other.
     """
     from imnm_fhir.elements import describe_element, list_elements
 
-    if name:
-        click.echo(describe_element(name, language))
-        return
-    click.echo(list_elements(search, language))
+    if name and search:
+        raise click.UsageError("give the NAME of one element or --search, not both")
+    click.echo(describe_element(name, language) if name else list_elements(search, language))

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.output import Voice, voice_options
+from imnm_fhir.cli.options import example, out_option, timeout_option, voice_options
+from imnm_fhir.cli.output import Voice
 
 
-@click.command(name="import")
+@click.command(
+    name="import", epilog=example("imnm-fhir import http://127.0.0.1:8080/fhir --out build/back")
+)
 @click.argument("source")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The cohort's folder.")
+@out_option("The cohort's folder.")
 @click.option("--site", help="Site id for patients whose resources do not say it.")
 @click.option(
     "--all", "everything", is_flag=True, help="From a server: also resources without our tag."
@@ -17,19 +20,16 @@ from imnm_fhir.cli.output import Voice, voice_options
 @click.option(
     "--keep-going", is_flag=True, help="Skip and list what is no FHIR instead of stopping."
 )
-@click.option(
-    "--timeout", default=60, show_default=True, type=click.IntRange(1), help="Seconds per request."
-)
+@timeout_option
 @voice_options
 def command(
     source: str, out: Path, site: str | None, everything: bool, keep_going: bool, timeout: int,
     quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
-    """Import FHIR R4 from a server's URL, an NDJSON folder or file (.gz too), or a Bundle.
+    """Import FHIR R4 from a server or files into a cohort.
 
-    What is not understood is listed; nothing is dropped in silence.
-
-    Example: imnm-fhir import http://127.0.0.1:8080/fhir --out build/back
+    SOURCE is a server's URL, an NDJSON folder or file (.gz too), or a Bundle. What is not understood
+    is listed; nothing is dropped in silence.
     """
     from imnm_fhir.flow import import_fhir
 
@@ -44,5 +44,4 @@ def command(
             timeout=timeout,
             progress=advance,
         )
-    for line in imported.lines():
-        voice.say(line)
+    voice.say_some(imported.lines())

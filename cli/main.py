@@ -1,16 +1,27 @@
 """The command `imnm-fhir`: finds the file of a command, runs it, turns errors into exit codes."""
 
 import importlib
-import os
 import sys
 import traceback
+from io import TextIOWrapper
+from typing import NoReturn, TextIO, cast
 
 import click
 
+from imnm_fhir.cli.options import example
+from imnm_fhir.cli.output import Pipe
 from imnm_fhir.errors import ImnmFhirError
 
-EXIT_CODES = """Exit codes: 0 fine, 1 findings that stop, 2 usage, 3 bad input, 4 server or network,
-70 a bug of imnm-fhir, 130 interrupted."""
+EXIT_CODES = {
+    0: "fine",
+    1: "findings that stop: a validation that failed, cohorts that differ",
+    2: "usage: an option or argument is missing or wrong",
+    3: "bad input: a file, mapping or cohort that cannot be used",
+    4: "server or network",
+    70: "a bug of imnm-fhir",
+    130: "interrupted (Ctrl-C)",
+}
+FINE, USAGE, BUG, INTERRUPTED = 0, 2, 70, 130
 COMMANDS = {
     "new-site": "new_site",
     "harmonise": "harmonise",
@@ -37,42 +48,47 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(f"imnm_fhir.cli.{COMMANDS[name]}").command
         return command
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
+        super().format_epilog(ctx, formatter)
+
 
 @click.group(
-    cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=_Commands,
+    epilog=example("imnm-fhir demo build/demo"),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="imnm-fhir")
 def imnm_fhir() -> None:
-    """Harmonise, validate, exchange as FHIR R4 and pool cohorts of IMNM patients.
-
-    Example: imnm-fhir demo build/demo
-    """
+    """Harmonise, validate, exchange as FHIR R4 and pool cohorts of IMNM patients."""
 
 
 def main() -> None:
     """Run the command line and leave with one of the documented exit codes."""
+    sys.stdout, sys.stderr = (_tolerant(each) for each in (sys.stdout, sys.stderr))
     try:
-        code = imnm_fhir.main(standalone_mode=False) or 0
-    except click.exceptions.Abort:
-        _leave("interrupted; nothing half-written was left", 130)
-    except KeyboardInterrupt:
-        _leave("interrupted; nothing half-written was left", 130)
+        code = imnm_fhir.main(prog_name="imnm-fhir", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _leave("interrupted; what was there before is as it was", INTERRUPTED)
     except click.ClickException as error:
         error.show(file=sys.stderr)
-        sys.exit(2)
+        sys.exit(USAGE)
     except ImnmFhirError as error:
         _leave(str(error), error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception:  # a bug: shown whole, so that it can be reported
         traceback.print_exc()
-        _leave(
-            "this is a bug of imnm-fhir; please report the lines above (they may name files)", 70
-        )
-    sys.exit(code if isinstance(code, int) else 0)
+        _leave("a bug of imnm-fhir; please report the lines above, without patients' values", BUG)
+    sys.exit(code if isinstance(code, int) else FINE)
 
 
-def _leave(message: str, code: int) -> None:
+def _tolerant(stream: TextIO) -> TextIO:
+    r"""The stream, so that neither a closed pipe nor a poor encoding (`\xb5` for `µ`) ends the work."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return cast(TextIO, Pipe(stream))
+
+
+def _leave(message: str, code: int) -> NoReturn:
     click.echo(f"imnm-fhir: {message}", err=True)
     sys.exit(code)

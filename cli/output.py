@@ -1,15 +1,18 @@
-"""What every command shares: options for how much is said, messages and progress on stderr."""
+"""What every command says and how: data on stdout, messages and progress on stderr."""
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TextIO
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+FIRST_SHOWN, REDRAWN = 1.0, 0.25  # seconds
+CLEAR = "\r\033[K"
 
 
 @dataclass(frozen=True)
@@ -26,35 +29,97 @@ class Voice:
 
     def detail(self, message: str) -> None:
         """A message that only --verbose shows."""
-        if self.verbose:
+        if self.verbose and not self.quiet:
             click.echo(message, err=True)
+
+    def say_some(self, messages: list[str], most: int = 20) -> None:
+        """The first messages, and how many more there are; all of them with --verbose."""
+        shown = messages if self.verbose else messages[:most]
+        for message in shown:
+            self.say(message)
+        if len(shown) < len(messages):
+            self.say(f"... and {len(messages) - len(shown):,} more lines; --verbose shows them all")
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int], None]]:
-        """A counter on stderr from the first second on; silent where stderr is no terminal.
+        """A line on stderr from the first second on; silent where stderr is no terminal.
 
-        Yields a function that takes how many more are done.
+        Yields a function that takes how many more are done. The line moves on its own, so that a
+        step which counts nothing is seen to be alive as well.
         """
-        shown = not self.quiet and sys.stderr.isatty()
-        start, done, last = time.monotonic(), 0, 0.0
-
-        def advance(count: int) -> None:
-            nonlocal done, last
-            done += count
-            now = time.monotonic()
-            if shown and now - start > 1 and now - last > 0.2:
-                last = now
-                rate = done / (now - start)
-                click.echo(f"\r{label}: {done:,} ({rate:,.0f}/s)\033[K", err=True, nl=False)
-
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield lambda count: None
+            return
+        line = _ProgressLine(label)
+        line.start()
         try:
-            yield advance
+            yield line.advance
         finally:
-            if last:
-                click.echo("\r\033[K", err=True, nl=False)
+            line.finish()
 
 
-def voice_options(function: Command) -> Command:
-    """Add --quiet and --verbose to a command."""
-    function = click.option("--verbose", "-v", is_flag=True, help="Say more on stderr.")(function)
-    return click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")(function)
+@dataclass
+class _ProgressLine:
+    label: str
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._draw, daemon=True)
+        self.thread.start()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+
+    def finish(self) -> None:
+        self.finished.set()
+        self.thread.join()
+
+    def _draw(self) -> None:
+        if self.finished.wait(FIRST_SHOWN):
+            return
+        while not self.finished.wait(REDRAWN):
+            click.echo(f"{CLEAR}{self.text(time.monotonic())}", err=True, nl=False)
+        click.echo(CLEAR, err=True, nl=False)
+
+    def text(self, now: float) -> str:
+        seconds = now - self.started
+        if not self.done:
+            return f"{self.label} ... {seconds:.0f} s"
+        return f"{self.label} ... {self.done:,} ({self.done / seconds:,.0f} per second)"
+
+
+class Pipe:
+    """stdout or stderr that goes on in silence once nobody reads it any more.
+
+    `imnm-fhir validate build/madrid | head -1` closes the pipe early; the work goes on, and the exit
+    code remains the verdict.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Take the place of `stream`."""
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` as the stream does."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            return self._drop(len(text))
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop(0)
+
+    def _drop(self, written: int) -> int:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        """Anything else is the stream's own."""
+        return getattr(self._stream, name)

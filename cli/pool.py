@@ -4,31 +4,39 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.output import Voice, voice_options
+from imnm_fhir.cli.options import (
+    PATH,
+    example,
+    gate_options,
+    out_option,
+    study_option,
+    voice_options,
+)
+from imnm_fhir.cli.output import Voice
 
 
-@click.command(name="pool")
-@click.argument("cohorts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The pool's folder.")
-@click.option("--study", type=click.Path(path_type=Path), help="The study's TOML.")
-@click.option("--waivers", type=click.Path(path_type=Path), help="Waiver file (TOML).")
-@click.option(
-    "--exclude-failing-patients", is_flag=True, help="Leave out patients with impossible findings."
+@click.command(
+    name="pool", epilog=example("imnm-fhir pool build/madrid build/freiburg --out build/pool")
 )
-@click.option(
-    "--allow-errors", is_flag=True, help="Pool although a validation failed; stamps the manifest."
-)
+@click.argument("cohorts", nargs=-1, required=True, type=PATH)
+@out_option("The pool's folder.")
+@study_option
+@gate_options
 @voice_options
 def command(
     cohorts: tuple[Path, ...], out: Path, study: Path | None, waivers: Path | None,
     exclude_failing_patients: bool, allow_errors: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
-    """Pool validated cohorts; the site of each row is kept, the same site twice is refused.
+    """Pool validated COHORTS into one.
 
-    Example: imnm-fhir pool build/madrid build/freiburg --out build/pool
+    The site of each row is kept; the same site twice is refused; a patient without valid consent
+    stays out and is counted.
     """
     from imnm_fhir.flow import Gate, pool_folders
 
+    voice = Voice(quiet, verbose)
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
-    for line in pool_folders(list(cohorts), out, gate=gate, study=study):
-        Voice(quiet, verbose).say(line)
+    with voice.progress("pooling"):
+        lines = pool_folders(list(cohorts), out, gate=gate, study=study)
+    for line in lines:
+        voice.say(line)

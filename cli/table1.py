@@ -4,36 +4,34 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.output import Voice, voice_options
+from imnm_fhir.cli.options import PATH, example, language_option, study_option, voice_options
+from imnm_fhir.cli.output import Voice
 
 
-@click.command(name="table1")
-@click.argument("cohort", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Also write .csv, .xlsx or .html (repeatable).",
+@click.command(
+    name="table1",
+    epilog=example("imnm-fhir table1 build/pool --out build/table1.html --out build/table1.xlsx"),
 )
+@click.argument("cohort", type=PATH)
 @click.option(
-    "--study", type=click.Path(path_type=Path), help="The study's TOML: variants, windows."
+    "--out", multiple=True, type=PATH, help="Also write .csv, .xlsx or .html (repeatable)."
 )
-@click.option("--language", default="en", show_default=True, help="Language of the labels.")
+@study_option
+@language_option
 @voice_options
 def command(
-    cohort: Path,
-    out: tuple[Path, ...],
-    study: Path | None,
-    language: str,
-    quiet: bool,
+    cohort: Path, out: tuple[Path, ...], study: Path | None, language: str, quiet: bool,
     verbose: bool,
-) -> None:
-    """Print Table 1 overall, by serogroup and by site, with tested denominators.
+) -> None:  # fmt: skip
+    """Print the paper's Table 1 of a COHORT.
 
-    Example: imnm-fhir table1 build/pool --out build/table1.html --out build/table1.xlsx
+    Overall, by serogroup and by site, with tested denominators; footnotes name the definitions.
     """
     from imnm_fhir.flow import table1_of
 
-    click.echo(table1_of(cohort, list(out), study=study, language=language))
+    voice = Voice(quiet, verbose)
+    with voice.progress("Table 1"):
+        table = table1_of(cohort, list(out), study=study, language=language)
+    click.echo(table)
     for path in out:
-        Voice(quiet, verbose).say(f"written: {path}")
+        voice.say(f"written: {path}")

@@ -1,0 +1,76 @@
+"""The options that several commands share, each declared once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+def example(line: str) -> str:
+    """The line of help that shows one real call, never wrapped, so that it can be copied."""
+    return f"\b\nExample: {line}"
+
+
+def voice_options(function: Command) -> Command:
+    """Add --quiet and --verbose to a command."""
+    function = click.option("--verbose", "-v", is_flag=True, help="Say more on stderr.")(function)
+    return click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")(function)
+
+
+def gate_options(function: Command) -> Command:
+    """Add what a user may allow where data leave: --waivers, --exclude-failing-patients, --allow-errors."""
+    function = click.option(
+        "--allow-errors",
+        is_flag=True,
+        help="Let data through that failed the validation; stamps the manifest.",
+    )(function)
+    function = click.option(
+        "--exclude-failing-patients",
+        is_flag=True,
+        help="Leave out patients with impossible findings, and count them.",
+    )(function)
+    return waivers_option(function)
+
+
+def waivers_option(function: Command) -> Command:
+    """Add --waivers, the file of findings that a named person let through."""
+    return click.option(
+        "--waivers", type=PATH, help="Waiver file (TOML): patient, rule, who, why."
+    )(function)
+
+
+def study_option(function: Command) -> Command:
+    """Add --study, the definitions that a study chose."""
+    return click.option(
+        "--study", type=PATH, help="The study's TOML: variants, windows, limits of rules."
+    )(function)
+
+
+def language_option(function: Command) -> Command:
+    """Add --language of labels and sentences."""
+    return click.option(
+        "--language",
+        default="en",
+        show_default=True,
+        help="Language of labels and sentences: en, es, de.",
+    )(function)
+
+
+def timeout_option(function: Command) -> Command:
+    """Add --timeout of a server's answers."""
+    return click.option(
+        "--timeout",
+        default=60,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Seconds to wait for a server's answer.",
+    )(function)
+
+
+def out_option(what: str) -> Callable[[Command], Command]:
+    """Add --out, the place of what a command makes."""
+    return click.option("--out", required=True, type=PATH, help=what)
