@@ -21,6 +21,8 @@ from imnm_fhir.shapes.tree import (
     Node,
     Object,
     columns_inside,
+    is_element_coding,
+    load_period,
     load_shapes,
 )
 
@@ -132,8 +134,10 @@ def _node(node: Node, present: tuple[str, ...]) -> list[Part]:
 
 def _hole(hole: Hole, present: tuple[str, ...]) -> list[Part]:
     column = f"t.{hole.column}"
-    if hole.column in ELEMENT_HOLES:
+    if is_element_coding(hole):
         return [_needed(f"{column}_json", hole.column)]
+    if hole.column == "element":
+        return ['"', _needed("t.element_code", hole.column), '"']
     if hole.kind in ("code", "coding"):
         return [_coded(hole)]
     value = Sql(column) if hole.column in present else _needed(column, hole.column)
@@ -178,6 +182,11 @@ def _written(kind: str, element: str | None, column: str, key: str) -> str:
     return json_text(codings[0].code if kind == "code" else [each.fhir() for each in codings])
 
 
+def element_code(element: str) -> str:
+    """The code of an element in the project's own CodeSystem."""
+    return load_dictionary().elements[element].codings[-1].code
+
+
 def prepare_lookups(engine: "duckdb.DuckDBPyConnection", sites: Iterable[str]) -> None:
     """Make the tables that `row_source` joins: elements, coded values, organisations."""
     import pyarrow as pa
@@ -198,6 +207,7 @@ def prepare_lookups(engine: "duckdb.DuckDBPyConnection", sites: Iterable[str]) -
     tables = {
         "lookup_elements": {
             "element": names,
+            "element_code": [element_code(name) for name in names],
             **{f"{c}_json": [codings[name, c] for name in names] for c in ELEMENT_HOLES},
         },
         "lookup_values": dict(
@@ -238,13 +248,25 @@ def row_source(table: str) -> str:
     columns.append("p.id as patient_id" if long else "t.id as patient_id")
     joins = ["left join lookup_sites o on o.site = t.site"]
     if long:
-        columns += [f"e.{column}_json" for column in ELEMENT_HOLES]
+        columns += ["e.element_code", *(f"e.{column}_json" for column in ELEMENT_HOLES)]
         joins.append("left join patients p on p.site = t.site and p.patient = t.patient")
         joins.append("left join lookup_elements e on e.element = t.element")
+    columns += _period_columns(table)
     if coded:
         columns += ["v.value_code_coding", "v.value_code_code"]
         joins.append("left join lookup_values v on v.element = t.element and v.key = t.value_code")
     return f"select {', '.join(columns)} from {table} t {' '.join(joins)}"
+
+
+def _period_columns(table: str) -> list[str]:
+    """What the ends of a period show, as `imnm_fhir.shapes.fill` makes it."""
+    ends = load_period(table) or ()
+    columns = []
+    for column, other in zip(ends, reversed(ends), strict=True):
+        inside = f"strlen(t.{column}) > strlen(t.{other}) and starts_with(t.{column}, t.{other})"
+        columns.append(f"case when {inside} then t.{other} else t.{column} end as {column}_shown")
+        columns.append(f"case when {inside} then t.{column} end as {column}_exact")
+    return columns
 
 
 def lines_query(table: str) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.fhir.compiled_write import key_expression, sql_text
 from imnm_fhir.shapes.fill import carried_columns
-from imnm_fhir.shapes.tree import holes, load_shapes
+from imnm_fhir.shapes.tree import base_column, holes, load_period, load_shapes
 
 VALUES = ("value_number", "value_code", "value_boolean", "value_date", "value_text")
 # Columns of which at most one may have a value, and columns that need another one.
@@ -33,7 +33,6 @@ NEEDS = {
         ("rate_number", "rate_unit"), ("rate_unit", "rate_number"),
     ],
 }  # fmt: skip
-PERIODS = {"medications": ("start_date", "end_date"), "procedures": ("date", "end_date")}
 UNITS = {"observations": ("unit",), "medications": ("dose_unit", "rate_unit")}
 # Which types of element take a column of observations; `units`: only elements that have units.
 TAKEN_BY: dict[str, Callable[[Element], bool]] = {
@@ -92,7 +91,7 @@ def _among(sql: str, words: Iterable[str]) -> str:
 def _column_rules(table: str) -> Iterator[RowRule]:
     """What the kind of hole says of each column; a column in no hole of a kind is text."""
     kinds = {
-        hole.column: hole.kind
+        base_column(hole.column): hole.kind
         for variant in (None, *load_shapes()[table].variants)
         for each in load_shapes()[table].fields(variant)
         for hole in holes(each.node)
@@ -158,7 +157,9 @@ def _together_rules(table: str) -> Iterator[RowRule]:
     for column, other in NEEDS.get(table, ()):
         broken = f"t.{column} is not null and t.{other} is null"
         yield RowRule(column, f"needs {other}", broken)
-    for start, end in [PERIODS[table]] if table in PERIODS else []:
+    period = load_period(table)
+    if period:
+        start, end = period
         # Only what is common to both is compared: 2019-03 is not after 2019.
         common = f"least(strlen(t.{start}), strlen(t.{end}))"
         broken = f"left(t.{start}, {common}) > left(t.{end}, {common})"
@@ -167,7 +168,7 @@ def _together_rules(table: str) -> Iterator[RowRule]:
         pairs = [
             f"{each.name} {unit}"
             for each in load_dictionary().of_table(table).values()
-            for unit in (each.unit, *each.units)
+            for unit in [each.unit, *each.units]
             if unit
         ]
         known = _among(f"concat(t.element, ' ', t.{column})", pairs)

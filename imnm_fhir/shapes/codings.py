@@ -24,9 +24,7 @@ def find_element(table: str, resource: Mapping[str, Any]) -> str | None:
     """
     if table in ("patients", "organization"):
         return None
-    named = resource.get("code" if table in ("observations", "procedures") else "category")
-    concepts = named if isinstance(named, list) else [named]
-    pairs = [pair for concept in concepts for pair in pairs_of(as_mapping(concept).get("coding"))]
+    pairs = _named_pairs(table, resource)
     by_code = load_dictionary().elements_by_code
     found = {name for pair in pairs for name in by_code.get((table, *pair), ())}
     if not found and table in VALUE_KEYS:
@@ -37,6 +35,21 @@ def find_element(table: str, resource: Mapping[str, Any]) -> str | None:
     if not found:
         raise Mismatch("code: no element has it")
     return found.pop()
+
+
+def _named_pairs(table: str, resource: Mapping[str, Any]) -> list[Pair]:
+    """The codings that name the element, where the shape of the table has them."""
+    if table == "conditions":
+        address = load_project().local("StructureDefinition", "element")
+        extensions = resource.get("extension")
+        return [
+            (load_project().local("CodeSystem", "element"), str(each.get("valueCode")))
+            for each in map(as_mapping, extensions if isinstance(extensions, list) else [])
+            if each.get("url") == address
+        ]
+    named = resource.get("category" if table == "medications" else "code")
+    concepts = named if isinstance(named, list) else [named]
+    return [pair for concept in concepts for pair in pairs_of(as_mapping(concept).get("coding"))]
 
 
 def pairs_of(codings: Any) -> list[Pair]:
@@ -80,22 +93,26 @@ def read_codings(hole: Hole, value: Any, path: str, element: str | None) -> Foun
     return found
 
 
-def read_element(value: Any, path: str, element: str | None) -> Found:
+def read_element(hole: Hole, value: Any, path: str, element: str | None) -> Found:
     """Checks that the codings name the element; unknown codings are left unread."""
     accepted = load_dictionary().elements[element or ""].accepted
-    return _known(value, path, [pair in accepted for pair in pairs_of(value)])
+    if hole.kind == "code":
+        pairs = [(load_project().local("CodeSystem", "element"), str(value))]
+    else:
+        pairs = pairs_of(value)
+    known = [pair in accepted for pair in pairs]
+    if not any(known):
+        raise Mismatch(f"{path}: none of the codes of the element")
+    return Found(unread=[] if hole.kind == "code" else list(_rest(value, known, path)))
 
 
 def read_category(value: Any, path: str, element: str | None) -> Found:
     """Checks that the codings hold the element's category; other codings are left unread."""
     code = load_dictionary().elements[element or ""].category
     wanted = (load_project().system("observation-category"), str(code))
-    return _known(value, path, [pair == wanted for pair in pairs_of(value)])
-
-
-def _known(value: Any, path: str, known: list[bool]) -> Found:
+    known = [pair == wanted for pair in pairs_of(value)]
     if not any(known):
-        raise Mismatch(f"{path}: none of the codes that are expected")
+        raise Mismatch(f"{path}: is not the category of the element")
     return Found(unread=list(_rest(value, known, path)))
 
 

@@ -16,7 +16,9 @@ from imnm_fhir.shapes.tree import (
     Node,
     Object,
     Variant,
+    base_column,
     columns_inside,
+    load_period,
     load_shapes,
 )
 from imnm_fhir.terminology import Coding, load_project
@@ -56,7 +58,7 @@ def _check_carried(table: str, row: Row, variant: Variant | None) -> None:
 def carried_columns(table: str, variant: Variant | None) -> frozenset[str]:
     """The columns that a resource carries: those of the holes, the key, and what stays at the site."""
     inside = {
-        column
+        base_column(column)
         for each in load_shapes()[table].fields(variant)
         for column in (each.when, *columns_inside(each.node))
         if column
@@ -75,7 +77,19 @@ def add_derived(table: str, row: Row) -> dict[str, Any]:
         full["patient_id"] = resource_id(row_key([row["site"], row["patient"]]))
     if full.get("id") is None:
         full["id"] = resource_id(full["key"])
-    return full
+    return full | _period_columns(table, row)
+
+
+def _period_columns(table: str, row: Row) -> dict[str, Any]:
+    """What the ends of a period show: one that lies inside the other is cut to be comparable."""
+    columns: dict[str, Any] = {}
+    ends = load_period(table) or ()
+    for column, other in zip(ends, reversed(ends), strict=True):
+        date, bound = row.get(column), row.get(other)
+        inside = date is not None and bound is not None and date != bound and date.startswith(bound)
+        columns |= {f"{column}_shown": bound if inside else date}
+        columns |= {f"{column}_exact": date if inside else None}
+    return columns
 
 
 def _present(each: Field, row: Row) -> bool:
@@ -108,7 +122,8 @@ def _fill(node: Node, row: Row) -> Any:
 def hole_value(hole: Hole, row: Row) -> Any:
     """What stands in a hole: text, Decimal, bool, a code, or a list of Codings."""
     if hole.column == "element":
-        return [coding.fhir() for coding in load_dictionary().elements[row["element"]].codings]
+        codings = load_dictionary().elements[row["element"]].codings
+        return codings[-1].code if hole.kind == "code" else [coding.fhir() for coding in codings]
     if hole.column == "category":
         return [_category(row["element"]).fhir()]
     value = row.get(hole.column)

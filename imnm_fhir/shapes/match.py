@@ -29,6 +29,7 @@ from imnm_fhir.shapes.tree import (
     Object,
     Shape,
     load_patterns,
+    load_period,
     load_shapes,
 )
 
@@ -103,6 +104,7 @@ def _read_resource(shape: Shape, resource: Mapping[str, Any], element: str | Non
 
 def _finish(found: Found, table: str, element: str | None) -> None:
     """Put the parts of the key into the row; the key must agree with what else the resource says."""
+    _join_period(found, table)
     key = found.row.pop("key", None)
     if element:
         found.row["element"] = element
@@ -117,6 +119,17 @@ def _finish(found: Found, table: str, element: str | None) -> None:
         if column in said and said[column] != found.row.get(column):
             raise Refusal(f"identifier: contradicts the {column} of the resource")
     found.row |= said
+
+
+def _join_period(found: Found, table: str) -> None:
+    """Put the exact end of a period in the place of what was shown for it."""
+    for column in load_period(table) or ():
+        shown = found.row.pop(f"{column}_shown", None)
+        exact = found.row.pop(f"{column}_exact", None)
+        if exact is not None and not exact.startswith(shown or "?"):
+            raise Refusal(f"{column}: its exact date contradicts the one that is shown")
+        if shown is not None:
+            found.row[column] = exact or shown
 
 
 def _read(node: Node, value: Any, path: str, element: str | None) -> Found:
@@ -139,17 +152,29 @@ def _read_object(
     fields: tuple[Field, ...], value: Mapping[str, Any], path: str, element: str | None
 ) -> Found:
     found = Found()
+    by_key: dict[str, list[Field]] = {}
     for each in fields:
-        place = f"{path}.{each.key}" if path else each.key
-        if each.key in value:
-            found.add(_read_field(each, value[each.key], place, element), place)
-        elif each.when is None and each.reading == "must":
+        by_key.setdefault(each.key, []).append(each)
+    for key, ways in by_key.items():
+        place = f"{path}.{key}" if path else key
+        if key in value:
+            found.add(_read_key(ways, value[key], place, element), place)
+        elif any(each.when is None and each.reading == "must" for each in ways):
             raise Mismatch(f"{place}: is missing")
-    known = {each.key for each in fields}
     for key in value:
-        if key not in known:
+        if key not in by_key:
             found.unread += leaves(value[key], f"{path}.{key}" if path else key)
     return found
+
+
+def _read_key(ways: list[Field], value: Any, place: str, element: str | None) -> Found:
+    """The value of a key, in the first of its ways that fits; several are written `key?column`."""
+    for each in ways[:-1]:
+        try:
+            return _read(each.node, value, place, element)
+        except Mismatch:
+            continue
+    return _read_field(ways[-1], value, place, element)
 
 
 def _read_field(each: Field, value: Any, place: str, element: str | None) -> Found:
@@ -207,7 +232,7 @@ def _same_constants(node: Node, value: Any) -> bool:
 
 def _read_hole(hole: Hole, value: Any, path: str, element: str | None) -> Found:
     if hole.column == "element":
-        return read_element(value, path, element)
+        return read_element(hole, value, path, element)
     if hole.column == "category":
         return read_category(value, path, element)
     if hole.kind == "coding":

@@ -12,7 +12,7 @@ from imnm_fhir.terminology import load_project, mappings
 HOLE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 MARK = re.compile(r"([A-Za-z_]+)([?~!^]?)(\w*)(!?)")
 KINDS = ("text", "number", "boolean", "date", "code", "coding")
-ELEMENT_HOLES = ("element", "category")  # filled from the row's element, not from a column
+ELEMENT_HOLES = ("element", "category")  # their codings are of the row's element, not of a column
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,19 @@ def holes(node: Node) -> Iterator[Hole]:
                 yield from holes(each.node)
 
 
+def is_element_coding(hole: Hole) -> bool:
+    """Whether the codings of the hole are those of the row's element or of its category."""
+    return hole.column in ELEMENT_HOLES and hole.kind == "coding"
+
+
+def base_column(column: str) -> str:
+    """The column of the table that a column of a shape shows: `start_date` of `start_date_exact`."""
+    return column.removesuffix("_shown").removesuffix("_exact")
+
+
 def columns_inside(node: Node) -> tuple[str, ...]:
-    """The columns of the holes inside a node, each once, without those of the element."""
-    return tuple(dict.fromkeys(h.column for h in holes(node) if h.column not in ELEMENT_HOLES))
+    """The columns of the holes inside a node, each once, without the codings of the element."""
+    return tuple(dict.fromkeys(h.column for h in holes(node) if not is_element_coding(h)))
 
 
 def _parse(raw: Any) -> Node:
@@ -124,8 +134,10 @@ def _parse(raw: Any) -> Node:
         return Object(tuple(_field(*each) for each in raw.items() if each[0] not in ("?", "?!")))
     if isinstance(raw, list):
         return Array(tuple(_item(each) for each in raw))
-    if not isinstance(raw, str):
-        raise ValueError(f"a shape holds tables, lists and texts, not {raw!r}")
+    return _parse_text(raw)
+
+
+def _parse_text(raw: str) -> Constant | Hole:
     text = raw.replace("{base}", load_project().base)
     found = HOLE.search(text)
     if not found:
@@ -170,7 +182,7 @@ def _read_shapes() -> dict[str, Any]:
 @cache
 def load_shapes() -> dict[str, Shape]:
     """The shapes by table name (and `organization`)."""
-    lists = ("harmless", "refusing")
+    lists = ("harmless", "refusing", "periods")
     return {name: _shape(name, each) for name, each in _read_shapes().items() if name not in lists}
 
 
@@ -178,3 +190,10 @@ def load_shapes() -> dict[str, Shape]:
 def load_patterns(name: str) -> re.Pattern[str]:
     """The leaves that are `harmless` or `refusing`, as one pattern of `path` or `path=value`."""
     return re.compile("|".join(f"(?:{each})" for each in _read_shapes()[name]["paths"]))
+
+
+@cache
+def load_period(table: str) -> tuple[str, str] | None:
+    """The columns of the two ends of the period of a table, or None where it has no period."""
+    ends = _read_shapes()["periods"].get(table)
+    return (ends[0], ends[1]) if ends else None
