@@ -120,7 +120,7 @@ def _check_styles(
         at = [row for row, text in cells if text in texts]
         faults.at(
             reading.line,
-            f"column '{reading.column}' of {fitted.said}: {len(at)} cells cannot be read without "
+            f"column '{reading.column}' of {fitted.said}: {len(at)} cell{'s' * (len(at) > 1)} cannot be read without "
             f"a declared style ({_rows(at)}); declare {TO_DECLARE[key]}",
         )
 
@@ -169,6 +169,6 @@ def _check_told_apart(fitted: TablePlan, fact: FactPlan, faults: Faults) -> None
     if len(several) * MANY > len(seen):
         faults.at(
             fact.line,
-            f"{fitted.said}: {len(several)} patients have several rows of '{fact.element.name}' and "
+            f"{fitted.said}: {len(several)} patient(s) with several rows of '{fact.element.name}', and "
             'nothing tells them apart; name record = "…", or map a time_point or a date',
         )

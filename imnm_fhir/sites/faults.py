@@ -78,7 +78,8 @@ class Faults:
 
     def found(self) -> list[str]:
         """Every fault with its file and line, in the order of the lines."""
-        return [f"{self.source}, line {line}: {message}" for line, message in sorted(self._found)]
+        by_line = sorted(self._found, key=lambda fault: fault[0])
+        return [f"{self.source}, line {line}: {message}" for line, message in by_line]
 
     def stop(self, headline: str) -> None:
         """Raise `Problems` with all of them, if there are any."""
