@@ -6,7 +6,7 @@ Every function reads from one place, calls the room that does the work, and writ
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export did: where to, resources by type, who stayed at home, what a server said."""
+    """What an export did.
+
+    `cohort` is the part that left, `counts` are resources by type, `stayed` says who stayed at home
+    and why, `sent` what a server answered.
+    """
 
     target: str
+    cohort: Cohort
     counts: Mapping[str, int]
     stayed: Sequence[str] = field(default=())
     sent: "Sent | None" = None
@@ -61,12 +66,10 @@ def harmonise_files(
     does not fit; nothing is written then.
     """
     from imnm_fhir.harmonise import harmonise
-    from imnm_fhir.pseudonyms import check_fingerprint, read_pseudonym_key
+    from imnm_fhir.pseudonyms import check_fingerprint
     from imnm_fhir.sites import load_site_mapping
 
-    cohort = harmonise(
-        list(files), load_site_mapping(site), pseudonym_key=read_pseudonym_key(), progress=progress
-    )
+    cohort = harmonise(list(files), load_site_mapping(site), progress=progress)
     if out is None:
         return cohort
     if (out / MANIFEST).is_file():
@@ -84,7 +87,7 @@ def export(
     target: str,
     *,
     site: str | None = None,
-    gate: Gate = Gate(),  # noqa: B008  (frozen)
+    gate: Gate = Gate(),
     bundle_size: int = 100,
     timeout: float = 60,
     progress: Progress | None = None,
@@ -148,9 +151,9 @@ def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress |
     cohort, stayed = _gated(folder, gate, need_validation=False)
     if target.suffix == ".json":
         counts = write_bundle(to_fhir(cohort), target)
-        return Exported(str(target), counts, stayed)
+        return Exported(str(target), cohort, counts, stayed)
     manifest = write_ndjson(cohort, target, progress=progress)
-    return Exported(str(target), _counts(manifest), stayed)
+    return Exported(str(target), cohort, _counts(manifest), stayed)
 
 
 def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -172,7 +175,7 @@ def _export_to_server(
             for name, about in manifest["files"].items()
         }
         sent = export_resources(connection, files, bundle_size=bundle_size, progress=progress)
-    return Exported(url, _counts(manifest), stayed, sent)
+    return Exported(url, cohort, _counts(manifest), stayed, sent)
 
 
 @dataclass(frozen=True)
@@ -234,7 +237,7 @@ def pool_folders(
     out: Path,
     *,
     gate: Gate = Gate(),
-    study: Path | None = None,  # noqa: B008
+    study: Path | None = None,
 ) -> list[str]:
     """Pool validated cohorts into the folder `out`; what happened, a line each."""
     from imnm_fhir.pool import pool
@@ -259,8 +262,3 @@ def table1_of(
     for path in out:
         write_table1(table, path)
     return table.text()
-
-
-def now() -> str:
-    """The time of day in UTC, for manifests."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
