@@ -6,6 +6,7 @@ would make other patients of the same ones, is refused.
 
 import hashlib
 import hmac
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ DIFFERENT = 8  # different characters that a key must have at least
 MAKE_ONE = 'make one with: python -c "import secrets; print(secrets.token_hex(32))"'
 
 
-def read_pseudonym_key(environ: Mapping[str, str]) -> bytes | None:
+def read_pseudonym_key(environ: Mapping[str, str] = os.environ) -> bytes | None:
     """The key from IMNM_FHIR_PSEUDONYM_KEY, or from the file that IMNM_FHIR_PSEUDONYM_KEY_FILE names.
 
     None where neither is set. Raises `ImnmFhirError` where both are, where the file cannot be read
@@ -48,8 +49,6 @@ def _read_file(path: Path) -> str:
 
 def _has_permissions() -> bool:
     """Whether the system has POSIX permissions (Windows has others, which chmod does not show)."""
-    import os
-
     return os.name == "posix"
 
 

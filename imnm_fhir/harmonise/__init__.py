@@ -10,7 +10,7 @@ from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.harmonise.facts import Work, make_facts
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
-from imnm_fhir.harmonise.patients import open_table, patient_rows, refuse_unknown, settle_duplicates
+from imnm_fhir.harmonise.patients import open_table, refuse_unknown, settle_patients
 from imnm_fhir.harmonise.tables import make_table, refuse_rows_without_facts
 from imnm_fhir.issues import Issue
 from imnm_fhir.pseudonyms import KEY, KEY_FILE, fingerprint, read_pseudonym_key
@@ -56,8 +56,7 @@ def harmonise_tables(
     works = [open_table(each, mapping, pseudonym_key) for each in fitted]
     for work in works:
         _read_time_points(work)
-    refused = settle_duplicates(works)
-    patients = patient_rows(works, refused)
+    patients, refused = settle_patients(works)
     for work in works:
         refuse_unknown(work, patients, refused)
         for fact in work.fitted.plan.facts:
@@ -70,10 +69,8 @@ def harmonise_tables(
         refuse_rows_without_facts(work)
         _settle_row_columns(work)
         work.account.close()
-    issues = [
-        *_warnings(mapping, fitted),
-        *(issue for work in works for issue in work.account.found()),
-    ]
+    issues = _warnings(mapping, fitted)
+    issues += [issue for work in works for issue in work.account.found()]
     about = _about(mapping, pseudonym_key, [work.account.counts() for work in works])
     return Cohort(new_manifest("site file", {mapping.id: about}), made, tuple(issues))
 

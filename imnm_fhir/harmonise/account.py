@@ -51,7 +51,7 @@ class Account:
     excused: "dict[str, NDArray[np.bool_]]" = field(default_factory=dict)
     filled: "dict[str, NDArray[np.bool_]]" = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
-    same_as: dict[int, int] = field(default_factory=dict)  # an identical row and the one kept
+    same_as: "dict[int, tuple[Account, int]]" = field(default_factory=dict)  # the row kept instead
     issues: dict[tuple[int | None, str | None, str], Issue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,12 +116,16 @@ class Account:
         """Settle every cell: those of refused rows are issues, those that no fact took are orphans."""
         import numpy as np
 
+        self.refused |= {
+            copy for copy, (other, row) in self.same_as.items() if row in other.refused
+        }
         refused = np.array(sorted(self.refused), np.int64)
         alone = {each.column for each in self.fitted.plan.readings if each.carries}
         for column, outcomes in self.outcomes.items():
             filled = self.filled[column]
-            for copy, kept in self.same_as.items():
-                outcomes[copy] = outcomes[kept]
+            for copy, (other, kept) in self.same_as.items():
+                if column in other.outcomes:
+                    outcomes[copy] = other.outcomes[column][kept]
             outcomes[~filled] = BLANK
             outcomes[refused] = np.where(filled[refused], ISSUE, BLANK)
             orphans = filled & (outcomes == BLANK)

@@ -166,7 +166,8 @@ def fact_at(work: Work, fact: FactPlan, row: int) -> Fact:
     if time_point is None and work.time_point is not None:
         cell = work.time_point.cells[work.time_point.codes[row]]
         time_point = str(cell.fields.get("time_point") or "") or None
-    n = fact.n or (work.records[row] if work.records else None)
+    record = work.records[row] if work.records else None
+    n = ".".join(part for part in (record, fact.n) if part) or None
     return Fact(fact.element.table, fact.element.name, time_point, n)
 
 
@@ -178,30 +179,19 @@ def _note_reasons(
 
     if not any(each.reasoned for each in found.converted):
         return
-    has_value = _has_value(found)
-    first = _first_reason(found)
+    has_value, first = _has_value(found), _first_reason(found)
     for each in found.converted:
         missing = each.outcomes == MISSING
-        if not missing.any():
-            continue
+        lost = missing
         if fact.element.table == "observations" and each.reading.carries:
             lost = missing & (has_value | (first != _reason_codes(each)))
         elif each.reading.reason_field is not None:
             lost = missing & ~exists
-        else:
-            lost = missing
         work.account.take(each.reading.columns, found.rows[missing & (exists | lost)], MISSING)
         for at in np.flatnonzero(lost):
-            row = int(found.rows[at])
+            row, about = int(found.rows[at]), fact_at(work, fact, int(found.rows[at]))
             message = _why_lost(fact, each, bool(has_value[at]), bool(exists[at]))
-            work.account.note(
-                row,
-                each.reading.column,
-                "reason-dropped",
-                "note",
-                message,
-                fact_at(work, fact, row),
-            )
+            work.account.note(row, each.reading.column, "reason-dropped", "note", message, about)
 
 
 def _has_value(found: _Candidates) -> "NDArray[np.bool_]":
@@ -329,28 +319,29 @@ def _n(
     dates: "pa.Array | None",
     time_points: "pa.Array",
 ) -> "pa.Array":
-    """What tells a patient's rows apart: the mapping's n, the record's id, a date, the place in a cell.
+    """What tells a patient's rows apart: record's id or date, the mapping's n, the place in a cell.
 
     A date only in a table with several rows per patient, and where no time point tells them apart.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    size = len(kept.rows)
+    size, parts = len(kept.rows), []
+    by_date = fact.element.key_by == "date" and not work.fitted.plan.one_per_patient
+    if work.records is not None:
+        parts.append(pa.array([work.records[row] for row in kept.rows], pa.string()))
+    elif by_date and dates is not None:
+        parts.append(pc.if_else(time_points.is_null(), dates, pa.scalar(None, pa.string())))
     if fact.n is not None:
-        base: Any = pa.repeat(pa.scalar(fact.n), size)
-    elif work.records is not None:
-        base = pa.array([work.records[row] for row in kept.rows], pa.string())
-    elif (
-        fact.element.key_by == "date" and dates is not None and not work.fitted.plan.one_per_patient
-    ):
-        base = pc.if_else(time_points.is_null(), dates, pa.scalar(None, pa.string()))
-    else:
-        base = pa.nulls(size, pa.string())
-    if kept.places is None:
-        return base
-    places = pa.array(kept.places).cast(pa.string())
-    return pc.coalesce(pc.binary_join_element_wise(base, places, "."), places)
+        parts.append(pa.repeat(pa.scalar(fact.n), size))
+    if kept.places is not None:
+        parts.append(pa.array(kept.places).cast(pa.string()))
+    if not parts:
+        return pa.nulls(size, pa.string())
+    if len(parts) == 1:
+        return parts[0]
+    joined = pc.binary_join_element_wise(*parts, ".", null_handling="skip")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
 def _provenance(work: Work, fact: FactPlan, kept: _Candidates) -> dict[str, "pa.Array"]:

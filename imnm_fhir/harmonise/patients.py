@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.harmonise.account import IMPOSSIBLE_RULES, Account, Fact
 from imnm_fhir.harmonise.columns import Columns, Converted
 from imnm_fhir.harmonise.facts import Work
-from imnm_fhir.harmonise.outcomes import ISSUE, MISSING, VALUE
+from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.pseudonyms import pseudonym
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.mapping import SiteMapping
@@ -57,6 +57,12 @@ def _name(text: str, mapping: SiteMapping, key: bytes | None) -> str | None:
     return pseudonym(text, key)
 
 
+def settle_patients(works: Sequence[Work]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """The row of each patient, and the patients refused because their rows contradict each other."""
+    refused = settle_duplicates(works)
+    return patient_rows(works, refused), refused
+
+
 def settle_duplicates(works: Iterable[Work]) -> set[str]:
     """Refuse conflicting rows of one patient and set identical ones aside; the patients refused.
 
@@ -92,18 +98,8 @@ def _set_aside_identical(places: Sequence[tuple[Work, int]]) -> bool:
         at = f"row {first.fitted.table.row_numbers[kept]} of {first.fitted.said}"
         work.account.note(row, who, "duplicate-row", "note", f"is the same as {at}; kept once")
         work.alive[row] = False
-        if work is first:
-            work.account.same_as[row] = kept
-        else:
-            _copy_outcomes(work, row)
+        work.account.same_as[row] = (first.account, kept)
     return True
-
-
-def _copy_outcomes(work: Work, row: int) -> None:
-    """A row that is kept from another table: its cells are values here, as they are there."""
-    import numpy as np
-
-    work.account.take(work.account.outcomes, np.array([row]), VALUE)
 
 
 def _others(places: Sequence[tuple[Work, int]], work: Work, row: int) -> str:

@@ -156,8 +156,6 @@ def _check_told_apart(fitted: TablePlan, fact: FactPlan, faults: Faults) -> None
     dated = fact.element.key_by == "date" and any(each.field == "date" for each in fact.readings)
     if plan.one_per_patient or plan.file.record or plan.time_point or fact.time_point or dated:
         return
-    if fact.n is not None and fact.split is None and fact.when is None:
-        return
     patients = fitted.cells(str(plan.file.patient))
     columns = [fitted.cells(each.column) for each in fact.readings if each.carries]
     seen: dict[str, set[tuple[str, ...]]] = {}

@@ -72,10 +72,7 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
     delivery = Section(top.take("delivery") or {}, ("delivery",), faults)
     common, file_keys = _format(Section(top.take("format") or {}, ("format",), faults))
     words = Section(top.take("words") or {}, ("words",), faults)
-    identifier = patients.required_text("identifier", ("pseudonym", "record-number"))
-    pseudonymise = patients.required_text("pseudonymise", ("keep", "hmac"))
-    if identifier == "record-number" and pseudonymise == "keep":
-        patients.fault("pseudonymise", 'a record number must not leave the site: say "hmac"')
+    identifier, pseudonymise = _pseudonyms(patients)
     mapping = SiteMapping(
         source=source,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
@@ -97,6 +94,15 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
     for section in (top, site, patients, delivery):
         section.close()
     return mapping
+
+
+def _pseudonyms(patients: Section) -> tuple[str, str]:
+    """What the patient's column holds, and what becomes of it."""
+    identifier = patients.required_text("identifier", ("pseudonym", "record-number"))
+    pseudonymise = patients.required_text("pseudonymise", ("keep", "hmac"))
+    if identifier == "record-number" and pseudonymise == "keep":
+        patients.fault("pseudonymise", 'a record number must not leave the site: say "hmac"')
+    return identifier, pseudonymise
 
 
 def _site_id(site: Section) -> str:

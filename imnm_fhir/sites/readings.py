@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from imnm_fhir.dictionary import Dictionary, Element
 from imnm_fhir.errors import ImnmFhirError
@@ -73,12 +74,9 @@ def make_reading(
         missing = _missing(context, source)
         unit = _unit(element, kind, source)
         takes_text = _takes_text(context, table, source)
-        if source.ongoing and source.field != "end_date":
-            raise ImnmFhirError('ongoing belongs to field = "end_date"')
     except ImnmFhirError as error:
         context.fault(source.line, source.column, str(error))
         return None
-    style = source.style
     return Reading(
         column=source.column,
         line=source.line,
@@ -90,23 +88,31 @@ def make_reading(
         words=words,
         missing=missing,
         ongoing=frozenset(map(fold, source.ongoing)),
-        decimal=style.decimal,
-        thousands=style.thousands,
-        date_order=style.date_order,
-        dates=DateStyle(
-            style.date_order or "ymd", style.two_digit_pivot, style.excel_dates, style.eras or False
-        ),
         unit=unit,
         split=source.split,
         switch=source.switch,
         keeps_text=source.keep is not None,
         unmapped=source.unmapped if takes_text or source.unmapped != "text" else "stop",
         optional=source.optional,
+        **_styles(source.style),
     )
+
+
+def _styles(style: Style) -> dict[str, Any]:
+    """The style of a reading: what was declared, and how dates are read with it."""
+    order, eras = style.date_order or "ymd", style.eras or False
+    return {
+        "decimal": style.decimal,
+        "thousands": style.thousands,
+        "date_order": style.date_order,
+        "dates": DateStyle(order, style.two_digit_pivot, style.excel_dates, eras),
+    }
 
 
 def _takes_text(context: Context, table: str, source: Source) -> bool:
     """Whether the word itself can be kept beside the value; raises where that is asked in vain."""
+    if source.ongoing and source.field != "end_date":
+        raise ImnmFhirError('ongoing belongs to field = "end_date"')
     columns = context.dictionary.tables[table].columns
     takes = "value_text" in columns and carries(table, source.field)
     if source.keep not in (None, "value_text") or (source.keep and not takes):

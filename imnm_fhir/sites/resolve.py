@@ -26,6 +26,11 @@ def resolve(mapping: SiteMapping, faults: Faults) -> SitePlan:
     files = tuple(_plan_file(context, file) for file in mapping.files)
     if not any(plan.one_per_patient for plan in files):
         faults.add(("file",), "no column fills the patients: map birth_date, sex or deceased")
+    for plan in files:
+        for fact in plan.facts:
+            if fact.element.name == "legal_basis" and mapping.legal_basis is not None:
+                message = "legal_basis comes from a column and from [site]; keep one of them"
+                faults.at(fact.line, message)
     return SitePlan(mapping, files)
 
 
