@@ -54,6 +54,8 @@ class Study:
     variants: Mapping[str, str]
     limits: Mapping[str, Mapping[str, int]]
     pulse_unit: str
+    pulse_rate_unit: str
+    start_rate_unit: str
     visits: Mapping[str, Visit]
     hash: str = field(default="", compare=False)
 
@@ -110,6 +112,8 @@ def _study(raw: Mapping[str, Any]) -> Study:
         variants=variants,
         limits=limits,
         pulse_unit=raw["pulse"]["unit"],
+        pulse_rate_unit=raw["pulse"]["rate_unit"],
+        start_rate_unit=raw["pulse"]["start_rate_unit"],
         visits={name: Visit(**each) for name, each in raw["visits"].items()},
     )
     return Study(**{**vars(study), "hash": _hash(study)})

@@ -169,7 +169,7 @@ TREATMENT: dict[str, Column] = {
     "treatments": ("text", "List of drugs ever for IMNM, glucocorticoids by their own names"),
     "treatments_not_counted": ("text", "List of immunotherapies that are not (surely) for IMNM"),
     "glucocorticoid_ever": ("boolean", "A glucocorticoid for IMNM at any time"),
-    "glucocorticoid_start_rate": ("number", "First glucocorticoid dose per time"),
+    "glucocorticoid_start_rate": ("number", "First glucocorticoid dose by weight, pulses apart"),
     "glucocorticoid_start_rate_unit": ("text", "Its unit"),
     **_date("first_treatment", "the first glucocorticoid or immunosuppressant for IMNM"),
     "first_treatment_drugs": ("text", "List of drugs that started on that day"),

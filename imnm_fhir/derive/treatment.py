@@ -201,7 +201,7 @@ def treatment_columns(
         "treatments": named(drug.row for drug in counted),
         "treatments_not_counted": named(drug.row for drug in treatment.drugs if not drug.for_imnm),
         "glucocorticoid_ever": _ever(treatment, GLUCOCORTICOID),
-        **_start_rate(counted),
+        **_start_rate(counted, study),
         "first_treatment_earliest": first.earliest,
         "first_treatment_latest": first.latest,
         "first_treatment_drugs": listed(drug.name for drug in counted if drug.start == first),
@@ -227,14 +227,20 @@ def _ever(treatment: Treatment, substance: str) -> bool | None:
     )
 
 
-def _start_rate(counted: list[Drug]) -> dict[str, Any]:
-    """The dose per time of the first glucocorticoid, where one dose alone starts first."""
-    rows = [drug for drug in counted if GLUCOCORTICOID in drug.substances and drug.start.day]
+def _start_rate(counted: list[Drug], study: Study) -> dict[str, Any]:
+    """The dose by weight of the first glucocorticoid, where one alone starts first; no pulses."""
+    rows = [
+        drug
+        for drug in counted
+        if GLUCOCORTICOID in drug.substances and drug.start.day and not _is_pulse(drug.row, study)
+    ]
     first = min((drug.start.day for drug in rows if drug.start.day), default=None)
     rates = {
         (float(drug.row.rate_number), drug.row.rate_unit)
         for drug in rows
-        if drug.start.day == first and drug.row.rate_number
+        if drug.start.day == first
+        and drug.row.rate_number
+        and drug.row.rate_unit == study.start_rate_unit
     }
     rate, unit = rates.pop() if len(rates) == 1 else (None, None)
     return {"glucocorticoid_start_rate": rate, "glucocorticoid_start_rate_unit": unit}
@@ -271,10 +277,15 @@ def _starts_within(one: Medication, other: Medication) -> bool | None:
 
 
 def _is_pulse(row: Medication, study: Study) -> bool:
+    """An intravenous dose of a pulse's size, sent as one dose or per day."""
     limit = study.limits["pulse"]
-    if row.route != INTRAVENOUS or row.dose_unit != study.pulse_unit or row.dose_number is None:
-        return False
-    return limit["least"] <= float(row.dose_number) <= limit["most"]
+    doses = [
+        row.dose_number if row.dose_unit == study.pulse_unit else None,
+        row.rate_number if row.rate_unit == study.pulse_rate_unit else None,
+    ]
+    return row.route == INTRAVENOUS and any(
+        dose is not None and limit["least"] <= float(dose) <= limit["most"] for dose in doses
+    )
 
 
 def _plasma_exchange(facts: Facts) -> dict[str, Any]:
