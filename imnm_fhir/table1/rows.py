@@ -13,6 +13,7 @@ from imnm_fhir.table1.statistics import Distribution, distribution, exact_interv
 
 SEPARATOR = "; "
 NOTHING = "–"
+LARGE = 100
 
 Case = dict[str, Any]
 
@@ -41,9 +42,18 @@ class Words:
         return f"{exact:f}" if self.language == "en" else f"{exact:f}".replace(".", ",")
 
     def number(self, value: float) -> str:
-        """A number to one decimal, a whole number without."""
-        text = self.decimal(value)
-        return text[:-2] if text.endswith("0") else text
+        """A number to one decimal, without it where it is whole or `LARGE`; minus as such a sign."""
+        if abs(value) >= LARGE:
+            text = str(Decimal(repr(value)).quantize(Decimal(1), ROUND_HALF_UP))
+        else:
+            text = self.decimal(value)
+            text = text[:-2] if text.endswith("0") else text
+        return text.replace("-", "−")
+
+    def span(self, low: float, high: float) -> str:
+        """Two numbers with a dash, apart where the first has a minus."""
+        dash = "–" if low >= 0 else " – "
+        return f"{self.number(low)}{dash}{self.number(high)}"
 
     def percent_sign(self) -> str:
         """The percent sign, after a space that does not break where the language wants one."""
@@ -149,9 +159,10 @@ def _number_rows(
 def _spread_cell(name: str, spread: Distribution | None, words: Words) -> Cell:
     if spread is None:
         return Cell(NOTHING)
-    median, lower, upper, least, greatest = (words.number(each) for each in spread)
-    text = f"{median} ({lower}–{upper})" if name == "median" else f"{least}–{greatest}"
-    return Cell(text, numbers=spread)
+    if name == "range":
+        return Cell(words.span(spread.least, spread.greatest), numbers=spread)
+    quartiles = words.span(spread.lower, spread.upper)
+    return Cell(f"{words.number(spread.median)} ({quartiles})", numbers=spread)
 
 
 def _count(n: int, tested: int, words: Words) -> Cell:

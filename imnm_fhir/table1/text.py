@@ -67,13 +67,12 @@ def _size(column: Column) -> str:
 
 
 def _blocks(table: Table1, shown: Sequence[Column], width: int) -> Iterator[list[Column]]:
-    """The columns in blocks that fit; groups and sites in blocks of their own."""
+    """The columns in blocks that fit; a column wider than the terminal stands alone."""
     room = width - _label_width(table)
     block: list[Column] = []
     for column in shown:
         used = sum(_width(table, each) + GAP for each in [*block, column])
-        other_kind = bool(block) and column.kind == "site" and block[-1].kind == "group"
-        if block and (used > room or other_kind):
+        if block and used > room:
             yield block
             block = []
         block.append(column)
