@@ -7,9 +7,9 @@ from imnm_fhir.table1.files import (
     write_table_excel,
     write_table_html,
 )
-from imnm_fhir.table1.model import Cell, Column, Row, Table1
+from imnm_fhir.table1.model import Cell, Column, Row
+from imnm_fhir.table1.result import Table1
 from imnm_fhir.table1.table import table1
-from imnm_fhir.table1.text import to_text
 
 __all__ = [
     "Cell",
@@ -18,7 +18,6 @@ __all__ = [
     "Table1",
     "table1",
     "to_html",
-    "to_text",
     "write_table1",
     "write_table_csv",
     "write_table_excel",

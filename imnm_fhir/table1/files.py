@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import UsageError
-from imnm_fhir.table1.model import Row, Table1
+from imnm_fhir.table1.model import Row
+from imnm_fhir.table1.result import Table1
+from imnm_fhir.table1.text import label_of
 from imnm_fhir.written import Cell, replace_atomically, write_csv, write_excel
 
 NUMBERS = (
@@ -67,14 +69,10 @@ def _header(table: Table1) -> list[str]:
     return [table.variable_label, *(f"{each.label} (n={each.patients})" for each in table.columns)]
 
 
-def _label(row: Row, indent: str = "  ") -> str:
-    return indent * max(row.level - 1, 0) + " ".join(filter(None, (row.label, row.marks)))
-
-
 def _shown(table: Table1) -> Iterator[list[Cell]]:
     blank: list[Cell] = [None] * len(table.columns)
     for row in table.rows:
-        yield [_label(row), *([cell.text for cell in row.cells] if row.cells else blank)]
+        yield [label_of(row, "  "), *([cell.text for cell in row.cells] if row.cells else blank)]
     for number, note in enumerate(table.footnotes, 1):
         yield [f"{number}: {note}" if number < len(table.footnotes) else note, *blank]
 
@@ -129,4 +127,4 @@ def to_html(table: Table1) -> str:
 
 def _line(row: Row, columns: int) -> list[str]:
     """The texts of a line; great_tables escapes them."""
-    return [_label(row, "\u2003"), *([cell.text for cell in row.cells] or [""] * columns)]
+    return [label_of(row, "\u2003"), *([cell.text for cell in row.cells] or [""] * columns)]

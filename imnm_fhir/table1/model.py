@@ -36,30 +36,3 @@ class Row:
     value: str | None = None
     marks: str = ""
     cells: tuple[Cell, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table1:
-    """The whole table; footnotes stand in the order of their marks, the last has none."""
-
-    title: str
-    language: str
-    variable_label: str
-    empty_label: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    footnotes: tuple[str, ...]
-
-    def cell(
-        self, variable: str, value: str | None = None, column: str = "overall", place: int = 0
-    ) -> Cell:
-        """The cell of a variable (and value) in a column; `place` tells rows of one name apart."""
-        index = [each.key for each in self.columns].index(column)
-        found = [r for r in self.rows if (r.variable, r.value) == (variable, value) and r.cells]
-        return found[place].cells[index]
-
-    def text(self, width: int | None = None, styled: bool | None = None) -> str:
-        """The table for the terminal (`imnm_fhir.table1.text`)."""
-        from imnm_fhir.table1.text import to_text
-
-        return to_text(self, width, styled)

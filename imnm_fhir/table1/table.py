@@ -9,7 +9,8 @@ from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.study import Study
 from imnm_fhir.table1.declaration import load_declaration
-from imnm_fhir.table1.model import Column, Table1
+from imnm_fhir.table1.model import Column
+from imnm_fhir.table1.result import Table1
 from imnm_fhir.table1.rows import Case, Words, rows_of
 from imnm_fhir.terminology import load_project
 

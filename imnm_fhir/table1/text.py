@@ -1,64 +1,78 @@
-"""Table 1 as text for the terminal."""
+"""The lines of Table 1 in a terminal."""
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
-from shutil import get_terminal_size
 from textwrap import wrap
+from typing import NamedTuple
 
-from imnm_fhir.table1.model import Column, Row, Table1
+from imnm_fhir.table1.model import Column, Row
 
 INDENT, GAP = "  ", 2
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
-def to_text(table: Table1, width: int | None = None, styled: bool | None = None) -> str:
-    """The table in `width` columns: as many blocks below each other as its columns need.
+class Line(NamedTuple):
+    """A line and how it looks where looks are wanted."""
 
-    Groups without patients are named, not shown. `styled` adds bold and dim. Without them the
-    terminal says how wide it is (100 where there is none) and NO_COLOR whether to be plain.
-    """
-    if width is None:
-        width = get_terminal_size((100, 24)).columns
-    if styled is None:
-        styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    style = _styled if styled else _unstyled
-    shown = [column for column in table.columns if column.patients or column.kind == "overall"]
-    empty = [column.label for column in table.columns if column not in shown]
-    lines = [style(table.title, BOLD), ""]
-    for block in _blocks(table, shown, width):
-        lines += [style(line, how) for line, how in _block(table, block)]
-        lines.append("")
+    text: str
+    look: str = ""
+
+    def shown(self, styled: bool) -> str:
+        """The line as it is printed."""
+        return f"{self.look}{self.text}{PLAIN}" if styled and self.look and self.text else self.text
+
+
+def block_lines(
+    variable_label: str, columns: Sequence[Column], rows: Sequence[Row], width: int
+) -> Iterator[Line]:
+    """The table in blocks of columns that fit `width`; groups without patients are left out."""
+    labels = [label_of(row, INDENT) for row in rows]
+    label_width = max(map(len, labels))
+    shown = [place for place, column in enumerate(columns) if _is_shown(column)]
+    widths = {place: _width(columns[place], rows, place) for place in shown}
+    for block in _blocks(widths, width - label_width):
+        sizes = [widths[place] for place in block]
+
+        def line(label: str, texts: Sequence[str], sizes: Sequence[int] = sizes) -> str:
+            cells = (" " * GAP + text.rjust(size) for text, size in zip(texts, sizes, strict=True))
+            return (label.ljust(label_width) + "".join(cells)).rstrip()
+
+        rule = Line("─" * (label_width + sum(sizes) + GAP * len(sizes)), DIM)
+        yield Line(line(variable_label, [columns[place].label for place in block]), BOLD)
+        yield Line(line("", [_size(columns[place]) for place in block]), DIM)
+        yield rule
+        for label, row in zip(labels, rows, strict=True):
+            if row.level == 0:
+                yield Line("")
+            texts = [row.cells[place].text if row.cells else "" for place in block]
+            yield Line(line(label, texts), BOLD if row.level == 0 else "")
+        yield rule
+        yield Line("")
+
+
+def note_lines(
+    empty_label: str, columns: Sequence[Column], footnotes: Sequence[str], width: int
+) -> Iterator[Line]:
+    """The groups without patients and the footnotes, the last of which has no number."""
+    empty = [column.label for column in columns if not _is_shown(column)]
     if empty:
-        lines += wrap(f"{table.empty_label}: {', '.join(empty)}.", width)
-    for number, note in enumerate(table.footnotes, 1):
-        mark = f"{number:>2}  " if number < len(table.footnotes) else ""
-        lines += [
-            style(line, DIM)
-            for line in wrap(mark + note, width, subsequent_indent="    " * bool(mark))
-        ]
-    return "\n".join(lines) + "\n"
+        yield from map(Line, wrap(f"{empty_label}: {', '.join(empty)}.", width))
+    for number, note in enumerate(footnotes, 1):
+        mark, indent = (f"{number:>2}  ", " " * 4) if number < len(footnotes) else ("", "")
+        for text in wrap(mark + note, width, subsequent_indent=indent):
+            yield Line(text, DIM)
 
 
-def _styled(line: str, how: str) -> str:
-    return f"{how}{line}{PLAIN}" if how and line else line
+def label_of(row: Row, indent: str) -> str:
+    """The label of a row with its marks, indented by its level."""
+    return indent * max(row.level - 1, 0) + " ".join(filter(None, (row.label, row.marks)))
 
 
-def _unstyled(line: str, how: str) -> str:
-    return line
+def _is_shown(column: Column) -> bool:
+    return bool(column.patients) or column.kind == "overall"
 
 
-def _label(row: Row) -> str:
-    return INDENT * max(row.level - 1, 0) + " ".join(filter(None, (row.label, row.marks)))
-
-
-def _label_width(table: Table1) -> int:
-    return max(len(_label(row)) for row in table.rows)
-
-
-def _width(table: Table1, column: Column) -> int:
-    place = table.columns.index(column)
-    cells = (len(row.cells[place].text) for row in table.rows if row.cells)
+def _width(column: Column, rows: Sequence[Row], place: int) -> int:
+    cells = (len(row.cells[place].text) for row in rows if row.cells)
     return max(len(column.label), len(_size(column)), *cells)
 
 
@@ -66,37 +80,13 @@ def _size(column: Column) -> str:
     return f"n={column.patients}"
 
 
-def _blocks(table: Table1, shown: Sequence[Column], width: int) -> Iterator[list[Column]]:
-    """The columns in blocks that fit; a column wider than the terminal stands alone."""
-    room = width - _label_width(table)
-    block: list[Column] = []
-    for column in shown:
-        used = sum(_width(table, each) + GAP for each in [*block, column])
-        if block and used > room:
+def _blocks(widths: dict[int, int], room: int) -> Iterator[list[int]]:
+    """The places of the columns in blocks that fit; a column wider than the room stands alone."""
+    block: list[int] = []
+    for place in widths:
+        if block and sum(widths[each] + GAP for each in [*block, place]) > room:
             yield block
             block = []
-        block.append(column)
+        block.append(place)
     if block:
         yield block
-
-
-def _block(table: Table1, columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
-    """The lines of one block, each with its style."""
-    places = [table.columns.index(column) for column in columns]
-    widths = [_width(table, column) for column in columns]
-    label_width = _label_width(table)
-
-    def line(label: str, texts: Sequence[str]) -> str:
-        cells = (" " * GAP + text.rjust(size) for text, size in zip(texts, widths, strict=True))
-        return (label.ljust(label_width) + "".join(cells)).rstrip()
-
-    rule = "─" * (label_width + sum(widths) + GAP * len(widths))
-    yield line(table.variable_label, [column.label for column in columns]), BOLD
-    yield line("", [_size(column) for column in columns]), DIM
-    yield rule, DIM
-    for row in table.rows:
-        if row.level == 0:
-            yield "", ""
-        texts = [row.cells[place].text for place in places] if row.cells else [""] * len(places)
-        yield line(_label(row), texts), BOLD if row.level == 0 else ""
-    yield rule, DIM

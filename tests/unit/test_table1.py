@@ -15,7 +15,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.derive import derive_cases
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.study import load_study
-from imnm_fhir.table1 import Table1, table1, to_html, to_text, write_table1
+from imnm_fhir.table1 import Table1, table1, to_html, write_table1
 from imnm_fhir.table1.declaration import load_declaration
 from imnm_fhir.table1.rows import Words
 from imnm_fhir.table1.statistics import distribution, exact_interval, percent
@@ -228,11 +228,11 @@ def test_what_cannot_be_made_is_one_line() -> None:
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_the_text_fits_the_terminal(width: int, language: str) -> None:
     for table in (madrid(language), two_sites()):
-        assert max(map(len, to_text(table, width).splitlines())) <= width
+        assert max(map(len, table.text(width).splitlines())) <= width
 
 
 def test_the_text_names_groups_without_patients_and_shows_the_others() -> None:
-    text = to_text(madrid(), 100)
+    text = madrid().text(100)
     assert "No patients: anti-SRP, dual, unknown." in text
     assert re.search(r"^Myalgia +12/16 \(75.0%\) +10/13 \(76.9%\) +2/3 \(66.7%\)$", text, re.M)
 
