@@ -53,14 +53,10 @@ def cancer_columns(facts: Facts, study: Study, course: Course) -> dict[str, Any]
     counted = [row for row in rows if counts(row, included)]
     excluded = [row for row in rows if row not in counted]
     reported = facts.ever("cancer")
-    cancer = True if counted else _without_counted(reported, bool(excluded))
+    # A minor cancer answers the question as a no does: the site looked and listed what it found.
+    cancer = True if counted else False if excluded else reported
     days = [period(row.date) for row in counted]
     first = first_of(days)
-    limit = study.limits["cancer"]
-    onset, diagnosis = course.onset, course.diagnosis
-    seen = course.last_contact if course.last_contact != UNKNOWN else course.death
-    # A minor cancer answers the question as a no does: the site looked and listed what it found.
-    answered = True if counted else cancer
     return {
         "cancer": cancer,
         "cancer_reported": reported,
@@ -69,27 +65,25 @@ def cancer_columns(facts: Facts, study: Study, course: Course) -> dict[str, Any]
         "cancers_without_date": sum(day == UNKNOWN for day in days),
         "cancer_first_earliest": first.earliest,
         "cancer_first_latest": first.latest,
-        "cancer_associated": associated(
-            days,
-            answered,
-            onset.months_later(-12 * limit["years_before_onset"]),
-            onset.months_later(12 * limit["years_after_onset"]),
-            seen,
-        ),
-        "cancer_associated_paper": associated(
-            days,
-            answered,
-            diagnosis,
-            diagnosis.months_later(12 * limit["years_after_diagnosis"]),
-            seen,
-        ),
+        **_associations(days, cancer, study, course),
         "cancer_associated_reported": _word(facts.ever("cancer_associated_reported")),
         "cause_of_death": next((row.value_text for row in facts.rows("cause_of_death")), None),
     }
 
 
-def _without_counted(reported: bool | None, excluded: bool) -> bool | None:
-    return False if excluded else reported
+def _associations(
+    days: list[Period], answered: bool | None, study: Study, course: Course
+) -> dict[str, str]:
+    """Both windows: around the onset (default) and after the diagnosis (paper)."""
+    limit, onset, diagnosis = study.limits["cancer"], course.onset, course.diagnosis
+    seen = course.last_contact if course.last_contact != UNKNOWN else course.death
+    start = onset.months_later(-12 * limit["years_before_onset"])
+    end = onset.months_later(12 * limit["years_after_onset"])
+    paper_end = diagnosis.months_later(12 * limit["years_after_diagnosis"])
+    return {
+        "cancer_associated": associated(days, answered, start, end, seen),
+        "cancer_associated_paper": associated(days, answered, diagnosis, paper_end, seen),
+    }
 
 
 def _word(answer: bool | None) -> str | None:

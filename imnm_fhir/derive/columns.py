@@ -37,7 +37,7 @@ IDENTITY: dict[str, Column] = {
     "oldest_date_element": ("text", "Element of the oldest date"),
     "newest_date": ("date", "Newest date of the patient's facts, the earliest day it may mean"),
     "newest_date_element": ("text", "Element of the newest date"),
-    "last_event": ("date", "As newest_date, without death, last contact and consent"),
+    "last_event": ("date", "As newest_date, without the date of death"),
     "last_event_element": ("text", "Element of the last event"),
     "consent": (
         "text",

@@ -109,11 +109,8 @@ def enzyme_columns(
     }
     chosen = variants[study.variants["ck_baseline"]]
     labelled = [each for each in values if each.row.time_point == BASELINE]
-    visits = {
-        name: at_visit(values, name, visit, diagnosis)
-        for name, visit in study.visits.items()
-        if name != BASELINE
-    }
+    later = {name: visit for name, visit in study.visits.items() if name != BASELINE}
+    visits = {name: at_visit(values, name, visit, diagnosis) for name, visit in later.items()}
     return {
         **_value_columns("ck_baseline", chosen),
         "ck_baseline_choice": chosen.choice if chosen else None,

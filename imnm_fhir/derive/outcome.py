@@ -117,7 +117,10 @@ def _is_complete(row: Observation) -> bool | None:
 
 
 def _is_weak(row: Observation) -> bool | None:
-    return None if row.number is None or row.comparator else row.number < FULL_STRENGTH
+    """Whether strength is less than full; `5-` is."""
+    if row.number is None or row.comparator:
+        return None
+    return row.number < FULL_STRENGTH or (row.value_text or "").endswith("-")
 
 
 def _is_improved(row: Observation) -> bool | None:

@@ -35,6 +35,15 @@ body {{ margin: 1rem; background: #fff; }}
 </html>
 """
 
+LOOK: dict[str, Any] = {
+    "table_font_size": "14px",
+    "data_row_padding": "3px",
+    "heading_align": "left",
+    "heading_title_font_weight": "600",
+    "source_notes_font_size": "12px",
+    "table_body_hlines_color": "#e8ecf0",
+}
+
 
 def write_table1(table: Table1, path: Path) -> None:
     """Write the table as the ending of `path` says: .csv, .xlsx or .html."""
@@ -106,14 +115,7 @@ def to_html(table: Table1) -> str:
         .cols_align("left", ["label"])
         .cols_align("right", names)
         .tab_style([style.text(weight="bold"), style.fill(color="#eef2f6")], headings)
-        .tab_options(
-            table_font_size="14px",
-            data_row_padding="3px",
-            heading_align="left",
-            heading_title_font_weight="600",
-            source_notes_font_size="12px",
-            table_body_hlines_color="#e8ecf0",
-        )
+        .tab_options(**LOOK)
     )
     for number, note in enumerate(table.footnotes, 1):
         mark = f"<sup>{number}</sup> " if number < len(table.footnotes) else ""

@@ -1,15 +1,34 @@
 """The paper is the acceptance test: its 83 figures come out of derive and Table 1 again."""
 
+from pathlib import Path
+
 import pytest
 
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.fhir import from_fhir, to_fhir
+from imnm_fhir.harmonise import harmonise
+from imnm_fhir.sites import load_site_mapping
 from tests.acceptance.madrid_cohort import madrid_cohort
 from tests.acceptance.paper import paper_figures, wanted_figures
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 
-@pytest.fixture(scope="module")
-def cohort() -> Cohort:
-    return madrid_cohort()
+
+def harmonised() -> Cohort:
+    """The same patients as the built-in mapping reads them from the site's file."""
+    file = REPOSITORY / "imnm_fhir" / "demo_data" / "madrid" / "madrid16.csv"
+    return harmonise([file], load_site_mapping("madrid_en"))
+
+
+def imported() -> Cohort:
+    """The harmonised patients as FHIR resources and back."""
+    return from_fhir(to_fhir(harmonised()))
+
+
+@pytest.fixture(scope="module", params=[madrid_cohort, harmonised, imported])
+def cohort(request: pytest.FixtureRequest) -> Cohort:
+    made: Cohort = request.param()
+    return made
 
 
 def test_every_figure_of_the_check_script_is_computed(cohort: Cohort) -> None:

@@ -222,6 +222,8 @@ def test_what_the_visits_say_against_each_other() -> None:
     complete = saw("response", "complete", "month_6")
     assert case(complete, saw("worst_mrc", 4, "month_6"))["complete_while_weak"] is True
     assert case(complete, saw("worst_mrc", 5, "month_6"))["complete_while_weak"] is False
+    minus = saw("worst_mrc", 5, "month_6", value_text="5-")
+    assert case(complete, minus)["complete_while_weak"] is True
     improved = saw("subjective_change", "improved", "month_6")
     assert (
         case(improved, saw("response", "still_severe", "month_6"))["improved_while_not_better"]
