@@ -47,6 +47,12 @@ class Declaration:
     words: Mapping[str, Labels]
     notes: Mapping[str, Any]
 
+    @property
+    def variables(self) -> set[str]:
+        """The columns of cases that the table reads."""
+        within = {row.within["variable"] for row in self.rows if row.within}
+        return within | {row.variable for row in self.rows if row.variable}
+
     def note(self, name: str, study: Study, language: str) -> str:
         """A footnote in a language: the text of the study's variant, with the study's limits."""
         note = self.notes[name]

@@ -47,7 +47,8 @@ def table1(cases: "pa.Table", study: Study, by: str = "serogroup", language: str
     declaration = load_declaration()
     _check(cases, by, language)
     words = Words(declaration, language)
-    columns = list(_columns(cases.to_pylist(), by, words))
+    needed = sorted({"site", by, *declaration.variables})
+    columns = list(_columns(cases.select(needed).to_pylist(), by, words))
     notes = _Notes(words, study)
     named = ["serogroup", *(f"serogroup-{each}" for each in study.serogroup)]
     title_marks = notes.marks(named if by == "serogroup" else [])
