@@ -1,0 +1,1 @@
+"""Speed and memory, measured beside what a competent user would write instead. Never a test."""

@@ -1,0 +1,73 @@
+"""What is measured, beside what, and which targets it should reach."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """At least so many times the speed of another piece (below 1: a share of it); None: only said."""
+
+    beside: str
+    times: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `memory`: at most so many MB above the imports at the largest size."""
+
+    piece: str
+    what: str
+    targets: tuple[Target, ...] = ()
+    memory: int | None = None
+
+
+GROUPS: dict[str, tuple[Row, ...]] = {
+    "Write NDJSON": (
+        Row("write_limit", "the same bytes from memory to files"),
+        Row(
+            "write_unchecked",
+            "**export, unchecked**",
+            (Target("write_limit", 0.6), Target("write_loop", 4)),
+            300,
+        ),
+        Row(
+            "write_checked",
+            "**export, every row checked**",
+            (Target("write_limit", 0.35), Target("validate_models", 60)),
+            300,
+        ),
+        Row("write_loop", "loop over dicts and orjson, unchecked"),
+        Row("validate_models", "fhir.resources, each validated (sample)"),
+    ),
+    "Read NDJSON": (
+        Row(
+            "read_own",
+            "**import of our own files**",
+            (Target("read_loop", 3), Target("read_pyrate", None)),
+            300,
+        ),
+        Row("read_loop", "loop of orjson to Arrow tables"),
+        Row(
+            "read_as_server",
+            "**import of what a server gives back**",
+            (Target("read_loop_as_server", 1), Target("read_pyrate", None)),
+            300,
+        ),
+        Row("read_loop_as_server", "loop of orjson, same files"),
+        Row(
+            "read_foreign",
+            "**import of other codes, units, extensions**",
+            (Target("read_loop_as_server", 1), Target("read_pyrate", None)),
+        ),
+        Row("read_pyrate", "fhir-pyrate, Bundles to frames (sample)"),
+    ),
+    "Site files": (
+        Row("harmonise_site", "**harmonise**", (Target("harmonise_pandas", None),)),
+        Row("harmonise_pandas", "plain pandas, no provenance"),
+        Row("validate_rules", "**validate**", (Target("validate_pandas", None),)),
+        Row("validate_pandas", "plain pandas masks, counts only"),
+    ),
+}
+ROWS = tuple(row for rows in GROUPS.values() for row in rows)
+# Validation judges patients one by one in memory; at the largest size its memory alone would say so.
+UP_TO = {"validate_rules": 20_000, "validate_pandas": 20_000}
