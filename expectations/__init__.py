@@ -1,0 +1,1 @@
+"""The validation rules: data, read by `imnm_fhir.validation`."""

@@ -1,45 +1,4 @@
 """Harmonise, validate, exchange as FHIR R4 and pool cohorts of immune-mediated necrotizing myopathy.
 
-The verbs of the command line as functions on the same objects; each is imported when it is first
-used, so that `import imnm_fhir` stays quick:
-
-    cohort = harmonise([Path("madrid16_es.csv")], load_site_mapping("madrid_es"))
-    validation = validate(cohort)
-    resources = list(to_fhir(cohort))
-    assert compare(cohort, from_fhir(resources)) == []
-    print(table1(derive_cases(cohort, load_study()), load_study()).text())
+The verbs of the command line are functions of `imnm_fhir.api`.
 """
-
-from importlib import import_module
-from typing import Any
-
-_PLACES = {
-    "Cohort": "imnm_fhir.cohort",
-    "read_cohort": "imnm_fhir.cohort",
-    "write_cohort": "imnm_fhir.cohort",
-    "load_dictionary": "imnm_fhir.dictionary",
-    "load_site_mapping": "imnm_fhir.sites",
-    "new_site": "imnm_fhir.sites",
-    "harmonise": "imnm_fhir.harmonise",
-    "load_study": "imnm_fhir.study",
-    "derive_cases": "imnm_fhir.derive",
-    "validate": "imnm_fhir.validation",
-    "gate": "imnm_fhir.validation",
-    "fill": "imnm_fhir.shapes",
-    "match": "imnm_fhir.shapes",
-    "to_fhir": "imnm_fhir.fhir",
-    "from_fhir": "imnm_fhir.fhir",
-    "as_model": "imnm_fhir.fhir",
-    "export": "imnm_fhir.flow",
-    "import_fhir": "imnm_fhir.flow",
-    "compare": "imnm_fhir.compare",
-    "pool": "imnm_fhir.pool",
-    "table1": "imnm_fhir.table1",
-}
-__all__ = sorted(_PLACES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"imnm_fhir has no {name}")
-    return getattr(import_module(_PLACES[name]), name)

@@ -1,11 +1,13 @@
 """The demo: the whole road on two embedded synthetic sites, one line per stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 from imnm_fhir.cohort import Cohort, read_cohort
 from imnm_fhir.compare import compare
+from imnm_fhir.dictionary import PROVENANCE
 from imnm_fhir.flow import (
     export,
     harmonise_files,
@@ -26,22 +28,15 @@ def demo(folder: Path, say: Say = lambda line: None) -> str:
     errors, which are stopped with a report, and once corrected. `say` is given a line per stage.
     """
     with as_file(files("imnm_fhir") / "demo_data") as data:
-        spanish = _harmonise(
-            "Madrid in Spanish",
-            [data / "madrid/madrid16_es.csv"],
-            "madrid_es",
-            folder / "madrid_es",
-            say,
-        )
-        madrid = [data / "madrid/madrid16.csv"]
+        madrid, spanish = ([data / "madrid" / name] for name in ("madrid16.csv", "madrid16_es.csv"))
         _road("Madrid", madrid, "madrid_en", folder / "madrid", say)
+        _same_patients(
+            "Madrid in Spanish", spanish, "madrid_es", folder / "madrid_es", folder / "madrid", say
+        )
         faulty = [data / "freiburg/delivery_1" / name for name in FREIBURG]
         _stopped("Freiburg, first delivery", faulty, folder / "freiburg_1", say)
         corrected = [data / "freiburg/delivery_2" / name for name in FREIBURG]
         _road("Freiburg, corrected delivery", corrected, "freiburg", folder / "freiburg", say)
-    say(
-        f"Madrid in Spanish has the same {spanish.tables['patients'].num_rows} patients and is not pooled twice"
-    )
     pool = folder / "pool"
     for line in pool_folders([folder / "back/madrid", folder / "back/freiburg"], pool):
         say(f"Pool: {line}")
@@ -64,6 +59,32 @@ def _harmonise(label: str, sources: Sequence[Path], site: str, out: Path, say: S
         f" + {total['rows_with_issue']} with an issue + {total['rows_refused']} refused"
     )
     return cohort
+
+
+def _same_patients(
+    label: str, sources: Sequence[Path], site: str, out: Path, other: Path, say: Say
+) -> None:
+    """The same centre in another layout: what both hold must agree; it is not pooled twice."""
+    first, second = _harmonise(label, sources, site, out, say), read_cohort(other)
+    shared, contradicted = 0, 0
+    for name, table in first.tables.items():
+        there = {row["id"]: row for row in second.tables[name].to_pylist()}
+        for row in table.to_pylist():
+            shared += row["id"] in there
+            contradicted += row["id"] in there and _contradict(row, there[row["id"]])
+    say(
+        f"{label}: {shared} facts are in the English file too, {contradicted} of them contradict it"
+    )
+
+
+def _contradict(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether a value that both rows have differs; the status of a drug follows from its end."""
+    passed_over = (*PROVENANCE, "status")
+    return any(
+        value is not None and other[column] is not None and value != other[column]
+        for column, value in row.items()
+        if column not in passed_over
+    )
 
 
 def _stopped(label: str, sources: Sequence[Path], out: Path, say: Say) -> None:

@@ -86,7 +86,7 @@ def _versions(server: str) -> dict[str, str]:
     )
     for kind in kinds:
         url: str | None = (
-            f"{server}/{kind}?_tag=https://imnm-fhir.github.io/fhir/site|madrid_en&_count=1000"
+            f"{server}/{kind}?_tag=https://imnm-fhir.github.io/fhir/site|madrid&_count=1000"
         )
         while url:
             page = requests.get(url, timeout=60).json()

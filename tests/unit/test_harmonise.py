@@ -239,7 +239,7 @@ def test_site_without_consent_and_legal_basis_is_warned() -> None:
 
 def test_manifest_names_site_mapping_and_sources() -> None:
     cohort = harmonise([MADRID / "madrid16_es.csv"], load_site_mapping("madrid_es"))
-    about = cohort.manifest["sites"]["madrid_es"]
+    about = cohort.manifest["sites"]["madrid"]
     assert (about["cut_off"], about["kind"], about["country"]) == ("2022-06-30", "full", "ES")
     assert about["mapping"]["file"] == "madrid_es.toml"
     assert len(about["mapping"]["sha256"]) == 64

@@ -28,7 +28,7 @@ LAYERS = (
     ("report", "validation"),
     ("pool", "table1"),
     ("flow",),
-    ("demo",),
+    ("api", "demo"),
     (PACKAGE,),
     ("cli",),
 )
