@@ -26,6 +26,7 @@ class CohortRows:
         import pyarrow as pa
         import pyarrow.compute as pc
 
+        self._headers = _headers(cohort.manifest)
         wanted = set(patients)
         names = pa.array(sorted({patient for _, patient in wanted}), pa.string())
         self._rows: dict[tuple[str, Patient], list[Row]] = defaultdict(list)
@@ -41,6 +42,43 @@ class CohortRows:
         """The rows of one patient in one table."""
         return self._rows.get((table, patient), [])
 
+    def place(self, table: str, field: str, row: Mapping[str, Any]) -> Place:
+        """One cell: the row's file and row, and the header of the column that fills the field.
+
+        A row of the cohort remembers one column. Where the manifest lists the headers of the other
+        fields (`sources`, `headers`: element, time_point, n, field, header), theirs is told.
+        """
+        element = row.get("element") or (field if table == "patients" else None)
+        header = self._headers.get((row["file"], row["sheet"]), {}).get(
+            (element, row.get("time_point"), row.get("n"), field)
+        ) or self._headers.get((row["file"], row["sheet"]), {}).get((element, None, None, field))
+        return Place(
+            table=table,
+            element=element,
+            time_point=row.get("time_point"),
+            n=row.get("n"),
+            field=field,
+            file=row["file"],
+            sheet=row["sheet"],
+            row=row["row"],
+            column=header or row["column"],
+            value=None if field == "id" else _shown(field, row),
+        )
+
+
+Headers = dict[tuple[str | None, str | None], dict[tuple[str | None, ...], str]]
+
+
+def _headers(manifest: Mapping[str, Any]) -> Headers:
+    found: Headers = {}
+    for about in manifest["sites"].values():
+        for source in about.get("sources") or []:
+            here = found.setdefault((source["file"], source.get("sheet")), {})
+            for element, time_point, n, field, header in source.get("headers", []):
+                here[element, time_point, n, field] = header
+                here.setdefault((element, None, None, field), header)
+    return found
+
 
 def places(check: Check, own: Row, row: Row | None, patient: Patient, rows: CohortRows) -> tuple[Place, ...]:
     """The cells that a finding speaks of, the first being the one that it stands at.
@@ -51,12 +89,12 @@ def places(check: Check, own: Row, row: Row | None, patient: Patient, rows: Coho
     found: list[Place] = []
     for at in check.at:
         if at.own and row is not None:
-            found += [_place(at.table, at.field, row)] if row[at.field] is not None else []
+            found += [rows.place(at.table, at.field, row)] if row[at.field] is not None else []
         elif not at.own:
-            found += [_place(at.table, at.field, each) for each in _rows_at(at, own, patient, rows)]
+            found += [rows.place(at.table, at.field, each) for each in _rows_at(at, own, patient, rows)]
     if not found and row is not None:
         field = check.at[0].field if check.at and check.at[0].own else "id"
-        found = [_place(check.suite, field, row)]
+        found = [rows.place(check.suite, field, row)]
     return tuple(dict.fromkeys(found))[:MOST]
 
 
@@ -79,21 +117,6 @@ def _same_number(text: str | None, number: Any) -> bool:
         return text is not None and float(Decimal(text)) == number
     except InvalidOperation:
         return False
-
-
-def _place(table: str, field: str, row: Mapping[str, Any]) -> Place:
-    return Place(
-        table=table,
-        element=row.get("element") or (field if table == "patients" else None),
-        time_point=row.get("time_point"),
-        n=row.get("n"),
-        field=field,
-        file=row["file"],
-        sheet=row["sheet"],
-        row=row["row"],
-        column=row["column"],
-        value=None if field == "id" else _shown(field, row),
-    )
 
 
 def _shown(field: str, row: Mapping[str, Any]) -> str | None:
