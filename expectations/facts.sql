@@ -2,7 +2,7 @@
 -- the bounds of censored numbers. One row per patient, in the order of `cases` (`position`).
 -- A difference of dates has a least and a greatest value (`_low`, `_high`), since dates may be partial.
 -- Given: `cases`, the five tables, and the macros of tables.sql.
-SELECT c.*,
+SELECT c.* REPLACE (nullif(c.anti_srp_methods, '') AS anti_srp_methods),
        greatest(0, c.age_at_onset_reported - c.age_at_onset_high,
                 c.age_at_onset_low - c.age_at_onset_reported) AS age_at_onset_difference,
        greatest(0, c.age_at_diagnosis_reported - c.age_at_diagnosis_high,

@@ -9,8 +9,6 @@ from typing import Any
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
 
-STATES = ("violated", "unjudged", "satisfied", "not applicable")  # from worst to least
-
 
 @dataclass(frozen=True)
 class Place:

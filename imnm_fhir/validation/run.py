@@ -1,7 +1,7 @@
 """Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
@@ -11,7 +11,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.derive import derive_cases
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.findings import Finding, Outcome, Rule, Validation, Waiver
+from imnm_fhir.findings import Finding, Rule, Validation, Waiver
 from imnm_fhir.keys import row_key
 from imnm_fhir.study import Study, load_study
 from imnm_fhir.validation.across import Query, read_queries, run_query
@@ -52,8 +52,8 @@ class Hit:
 
 
 @dataclass
-class _Run:
-    """What one validation has gathered so far."""
+class Run:
+    """What the rules found: rows that break them, and the state of every patient by check."""
 
     cohort: Cohort
     patients: list[Patient]
@@ -76,28 +76,32 @@ def validate(
     """
     study = study or load_study()
     rules, settings = for_study(load_catalogue(), getattr(study, "rules", {}))
-    patients = _patients(cohort)
-    if not patients:
-        raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
-    check_waivers(waivers, load_catalogue(), patients)
-    checks, queries = _declared(study, rules)
-    run = _Run(cohort, patients, rules)
-    today = study.today or date.today()
-    _run_all(run, checks, queries, study, Day(today, _cut_offs(cohort, study)))
-    found = [*cohort.issues, *_findings(run)]
-    left, waived = waive(found, waivers)
+    check_waivers(waivers, load_catalogue(), _patients(cohort))
+    run = run_rules(cohort, study, rules)
+    left, waived = waive([*cohort.issues, *_findings(run)], waivers)
     return Validation(
         findings=tuple(left),
         waived=tuple((each, by) for each, by in waived if isinstance(each, Finding)),
-        outcomes=tuple(_outcomes(run)),
+        outcomes=tuple(outcome(rule, run.states[rule]) for rule in rules),
         rules=settings,
-        patients=tuple(row_key(patient) for patient in patients),
+        patients=tuple(row_key(patient) for patient in run.patients),
         compared=run.compared,
         manifest=cohort.manifest,
-        today=today.isoformat(),
+        today=(study.today or date.today()).isoformat(),
         study=study.hash,
         waivers=tuple(waivers),
     )
+
+
+def run_rules(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Run:
+    """Run the rules over a cohort: what breaks them and the state of every patient."""
+    patients = _patients(cohort)
+    if not patients:
+        raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
+    checks, queries = _declared(study, rules)
+    run = Run(cohort, patients, rules)
+    _run_all(run, checks, queries, study, Day(study.today or date.today(), _cut_offs(cohort, study)))
+    return run
 
 
 def _patients(cohort: Cohort) -> list[Patient]:
@@ -135,7 +139,7 @@ def _declared(study: Study, rules: Mapping[str, Rule]) -> tuple[tuple[Check, ...
 
 
 def _run_all(
-    run: _Run, checks: Sequence[Check], queries: Sequence[Query], study: Study, day: Day
+    run: Run, checks: Sequence[Check], queries: Sequence[Query], study: Study, day: Day
 ) -> None:
     """The four steps; what a conformance rule refuses is taken out before the next one."""
     built = build_expectations(checks)
@@ -157,7 +161,6 @@ def _run_all(
         frame = case_frame(engine, cases)
         mine = {check: each for check, each in built.items() if check.suite == "cases"}
         _judge(run, None, frame, mine)
-        engine.register("cases_frame", frame)
         _run_queries(run, engine, queries)
 
 
@@ -172,7 +175,7 @@ def _refuses(check: Check, rules: Mapping[str, Rule]) -> bool:
 
 
 def _judge(
-    run: _Run, table: "pa.Table | None", frame: "pd.DataFrame", built: Mapping[Check, tuple[Any, Any]]
+    run: Run, table: "pa.Table | None", frame: "pd.DataFrame", built: Mapping[Check, tuple[Any, Any]]
 ) -> dict[Check, frozenset[int]]:
     """Run the checks of one suite; the places that broke each one."""
     owners = _owners(frame, run.patients)
@@ -199,7 +202,7 @@ def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[A
     return np.array([number.get(key, -1) for key in keys], dtype=np.int64)
 
 
-def _compare(run: _Run, check: Check, frame: "pd.DataFrame", states: Any) -> None:
+def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None:
     """Count the site's word beside the derived one, for every row that could be judged."""
     if run.rules[check.rule].part(check.part).kind != "definition" or len(check.shows) != 2:
         return
@@ -208,7 +211,7 @@ def _compare(run: _Run, check: Check, frame: "pd.DataFrame", states: Any) -> Non
     run.compared[check.rule].update((str(ours or "-"), str(theirs or "-")) for ours, theirs in pairs)
 
 
-def _run_queries(run: _Run, engine: Any, queries: Sequence[Query]) -> None:
+def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:
     import numpy as np
 
     number = {patient: place for place, patient in enumerate(run.patients)}
@@ -222,12 +225,7 @@ def _run_queries(run: _Run, engine: Any, queries: Sequence[Query]) -> None:
         run.states[query.rule][query] = states
 
 
-def _outcomes(run: _Run) -> Iterable[Outcome]:
-    for rule in run.rules:
-        yield outcome(rule, run.states[rule])
-
-
-def _findings(run: _Run) -> list[Finding]:
+def _findings(run: Run) -> list[Finding]:
     """The findings in the order of the catalogue, then of the patients."""
     rows = CohortRows(run.cohort, [hit.patient for hit in run.hits] + [each for _, each, _ in run.pairs])
     found = [_finding(run, hit, rows) for hit in run.hits]
@@ -236,7 +234,7 @@ def _findings(run: _Run) -> list[Finding]:
     return sorted(found, key=lambda each: (order[each.rule], each.site or "", each.patient or "", each.row or 0))
 
 
-def _finding(run: _Run, hit: Hit, rows: CohortRows) -> Finding:
+def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
     check, rule = hit.check, run.rules[hit.check.rule]
     part = rule.part(check.part)
     found = places(check, hit.own, hit.row, hit.patient, rows)
@@ -255,7 +253,7 @@ def _finding(run: _Run, hit: Hit, rows: CohortRows) -> Finding:
 
 
 def _pair_finding(
-    run: _Run, query: Query, patient: Patient, others: Sequence[Patient], rows: CohortRows
+    run: Run, query: Query, patient: Patient, others: Sequence[Patient], rows: CohortRows
 ) -> Finding:
     rule = run.rules[query.rule]
     part = rule.part(query.part)
