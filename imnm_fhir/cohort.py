@@ -147,9 +147,44 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_cohort(folder: Path) -> Cohort:
     """The cohort in `folder`, each table checked against its hash."""
     manifest = read_manifest(folder)
-    tables = {name: _read_table(folder, manifest["tables"][name], name) for name in TABLES}
-    issues = _read_table(folder, manifest["issues"], "issues").to_pylist()
+    tables = {name: _read_table(folder, manifest, name) for name in TABLES}
+    issues = _read_table(folder, manifest, "issues").to_pylist()
     return Cohort(manifest, tables, tuple(Issue(**row) for row in issues))
+
+
+def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
+    """The patients of a cohort with the observations of some elements; nothing else is in memory.
+
+    The other tables are empty: enough to say who may leave, however large the cohort is.
+    """
+    import pyarrow.parquet as pq
+
+    manifest = read_manifest(folder)
+    tables = {name: table_from_rows(name, []) for name in TABLES}
+    tables["patients"] = _read_table(folder, manifest, "patients")
+    path = table_file(folder, manifest, "observations")
+    tables["observations"] = pq.read_table(path, filters=[("element", "in", list(elements))])
+    return Cohort(manifest, tables)
+
+
+def keep_patients(cohort: Cohort, patients: "pa.Table | set[tuple[str, str]]") -> Cohort:
+    """The cohort with these patients only (site, patient); issues that name another one go too."""
+    if not isinstance(patients, set):
+        patients = set(zip(*(patients[c].to_pylist() for c in ("site", "patient")), strict=True))
+    tables = {name: _rows_of(cohort.tables[name], patients) for name in TABLES}
+    issues = tuple(
+        each
+        for each in cohort.issues
+        if each.patient is None or (each.site, each.patient) in patients
+    )
+    return replace(cohort, tables=tables, issues=issues)
+
+
+def _rows_of(table: "pa.Table", patients: set[tuple[str, str]]) -> "pa.Table":
+    import pyarrow as pa
+
+    keys = zip(table["site"].to_pylist(), table["patient"].to_pylist(), strict=True)
+    return table.filter(pa.array([key in patients for key in keys], pa.bool_()))
 
 
 def table_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -187,19 +222,25 @@ def _write_table(table: "pa.Table", name: str, folder: Path) -> dict[str, Any]:
     return {"file": file, "sha256": digest, "rows": table.num_rows}
 
 
-def _read_table(folder: Path, entry: Mapping[str, Any], name: str) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
+    """The Parquet file of a table (or of `issues`), checked against its hash in the manifest."""
+    entry = manifest["issues"] if name == "issues" else manifest["tables"][name]
     path = folder / str(entry["file"])
     if path.resolve().parent != (folder / "tables").resolve():
         raise ImnmFhirError(
             f"{folder / MANIFEST}: names a file outside its folder; harmonise again"
         )
     try:
-        content = path.read_bytes()
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:
         raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    if found != entry["sha256"]:
         raise ImnmFhirError(f"{path}: was changed after it was written; harmonise again")
-    return pq.read_table(pa.BufferReader(content))
+    return path
+
+
+def _read_table(folder: Path, manifest: Mapping[str, Any], name: str) -> "pa.Table":
+    import pyarrow.parquet as pq
+
+    return pq.read_table(table_file(folder, manifest, name), memory_map=False)

@@ -5,18 +5,29 @@ Every function reads from one place, calls the room that does the work, and writ
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write_cohort
+from imnm_fhir.cohort import (
+    MANIFEST,
+    Cohort,
+    keep_patients,
+    read_cohort,
+    read_manifest,
+    read_people,
+    write_cohort,
+)
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.terminology import load_project
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from imnm_fhir.findings import Validation
     from imnm_fhir.server import Sent
+    from imnm_fhir.validation import Flow
 
 Progress = Callable[[int], None]
 
@@ -34,12 +45,11 @@ class Gate:
 class Exported:
     """What an export did.
 
-    `cohort` is the part that left, `counts` are resources by type, `stayed` says who stayed at home
-    and why, `sent` what a server answered.
+    `counts` are resources by type, `stayed` says who stayed at home and why, `sent` what a server
+    answered.
     """
 
     target: str
-    cohort: Cohort
     counts: Mapping[str, int]
     stayed: Sequence[str] = field(default=())
     sent: "Sent | None" = None
@@ -130,30 +140,56 @@ def validate_folder(
     return validate(folder, report=report, study=study, waivers=waivers, language=language)
 
 
-def _gated(folder: Path, gate: Gate, need_validation: bool) -> tuple[Cohort, list[str]]:
-    from imnm_fhir.validation import gate as pass_gate
-    from imnm_fhir.validation import load_waivers
+@dataclass(frozen=True)
+class _Leaving:
+    """Who may leave a cohort's folder: their keys, the flow, and what was allowed."""
 
-    cohort, flow = pass_gate(
-        read_cohort(folder),
+    people: "pa.Table"
+    flow: "Flow"
+
+    @property
+    def stamps(self) -> list[str]:
+        return [self.flow.stamp] if self.flow.stamp else []
+
+
+def _leaving(folder: Path, gate: Gate, need_validation: bool) -> _Leaving:
+    """Pass the gate with the patients and their consent alone, however large the cohort is."""
+    from imnm_fhir.validation import CONSENT_ELEMENTS, load_waivers
+    from imnm_fhir.validation import gate as pass_gate
+
+    gated, flow = pass_gate(
+        read_people(folder, CONSENT_ELEMENTS),
         today=date.today(),
         exclude_failing=gate.exclude_failing,
         allow_errors=gate.allow_errors,
         waivers=load_waivers(gate.waivers) if gate.waivers else (),
         need_validation=need_validation,
     )
-    return cohort, flow.lines()
+    return _Leaving(gated.tables["patients"].select(["site", "patient"]), flow)
+
+
+def leaving_cohort(folder: Path, gate: Gate = Gate(), need_validation: bool = True) -> Cohort:
+    """The part of the cohort in `folder` that may leave, with the flow in its manifest."""
+    leaving = _leaving(folder, gate, need_validation)
+    cohort = keep_patients(read_cohort(folder), leaving.people)
+    stamps = [*cohort.manifest.get("stamps", []), *leaving.stamps]
+    return replace(
+        cohort, manifest={**cohort.manifest, "flow": leaving.flow.record(), "stamps": stamps}
+    )
 
 
 def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress | None) -> Exported:
     from imnm_fhir.fhir import to_fhir, write_bundle, write_ndjson
 
-    cohort, stayed = _gated(folder, gate, need_validation=False)
+    leaving = _leaving(folder, gate, need_validation=False)
+    stayed = leaving.flow.lines()
     if target.suffix == ".json":
-        counts = write_bundle(to_fhir(cohort), target)
-        return Exported(str(target), cohort, counts, stayed)
-    manifest = write_ndjson(cohort, target, progress=progress)
-    return Exported(str(target), cohort, _counts(manifest), stayed)
+        cohort = leaving_cohort(folder, gate, need_validation=False)
+        return Exported(str(target), write_bundle(to_fhir(cohort), target), stayed)
+    manifest = write_ndjson(
+        folder, target, allowed=leaving.people, stamps=leaving.stamps, progress=progress
+    )
+    return Exported(str(target), _counts(manifest), stayed)
 
 
 def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
@@ -167,15 +203,17 @@ def _export_to_server(
     from imnm_fhir.fhir import write_ndjson
     from imnm_fhir.server import connect, export_resources, read_credentials
 
-    cohort, stayed = _gated(folder, gate, need_validation=True)
+    leaving = _leaving(folder, gate, need_validation=True)
     with connect(url, read_credentials(), timeout=timeout) as connection:
-        manifest = write_ndjson(cohort, temporary / "ndjson")
+        manifest = write_ndjson(
+            folder, temporary / "ndjson", allowed=leaving.people, stamps=leaving.stamps
+        )
         files = {
             about["resourceType"]: temporary / "ndjson" / name
             for name, about in manifest["files"].items()
         }
         sent = export_resources(connection, files, bundle_size=bundle_size, progress=progress)
-    return Exported(url, cohort, _counts(manifest), stayed, sent)
+    return Exported(url, _counts(manifest), leaving.flow.lines(), sent)
 
 
 @dataclass(frozen=True)
@@ -242,9 +280,9 @@ def pool_folders(
     """Pool validated cohorts into the folder `out`; what happened, a line each."""
     from imnm_fhir.pool import pool
 
-    gated = [_gated(folder, gate, need_validation=True) for folder in folders]
-    pooled = write_cohort(pool([cohort for cohort, _ in gated]), out)
-    stayed = [line for _, lines in gated for line in lines]
+    flows = [_leaving(folder, gate, need_validation=True).flow for folder in folders]
+    pooled = write_cohort(pool([leaving_cohort(folder, gate) for folder in folders]), out)
+    stayed = [line for flow in flows for line in flow.lines()]
     people = pooled.tables["patients"].num_rows
     return [*stayed, f"{out}: {people} patients of {len(pooled.sites)} sites pooled"]
 

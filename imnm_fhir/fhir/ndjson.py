@@ -1,11 +1,11 @@
 """Writing a cohort as NDJSON in bulk, from memory or straight from its Parquet files."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cohort import Cohort, read_manifest, sort_rows
+from imnm_fhir.cohort import Cohort, read_manifest, sort_rows, table_file
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
@@ -14,7 +14,6 @@ from imnm_fhir.fhir.compiled_write import MISSING, lines_query, prepare_lookups,
 from imnm_fhir.fhir.conformance import check_rows, check_shapes, refuse_faults
 from imnm_fhir.fhir.files import (
     MANIFEST,
-    check_hash,
     export_manifest,
     is_own_folder,
     write_json_file,
@@ -35,13 +34,15 @@ def write_ndjson(
     *,
     checked: bool = True,
     allowed: "pa.Table | None" = None,
+    stamps: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write a cohort as NDJSON, a file per resource type that has any; returns the manifest.
 
     `source` is a cohort or its folder, which is then streamed and never held in memory. Only
     patients of `allowed` (columns site, patient) leave, all where it is None. `checked` refuses a
-    cohort with a row that is no valid FHIR. Equal cohorts give equal files. The old files stay until
+    cohort with a row that is no valid FHIR; `stamps` (what was allowed against the rules) are added
+    to those of the cohort. Equal cohorts give equal files. The old files stay until
     the new ones are complete.
 
     Raises `Problems` with table, element, column and count of faulty rows; `ImnmFhirError` where the
@@ -49,6 +50,7 @@ def write_ndjson(
     """
     _check_place(folder)
     manifest = source.manifest if isinstance(source, Cohort) else read_manifest(source)
+    manifest = {**manifest, "stamps": [*manifest.get("stamps", []), *stamps]}
     with open_engine(ordered=True) as engine:
         sites = _open_tables(engine, source, manifest, allowed)
         prepare_lookups(engine, sites)
@@ -88,7 +90,7 @@ def _open_tables(
             engine.register(f"all_{name}", sort_rows(source.tables[name], name))
             rows = f"all_{name}"
         else:
-            rows = f"read_parquet({sql_text(str(_table_file(source, manifest, name)))})"
+            rows = f"read_parquet({sql_text(str(table_file(source, manifest, name)))})"
         kept = (
             ""
             if allowed is None
@@ -99,13 +101,6 @@ def _open_tables(
         return dict(manifest["sites"])
     left = {site for (site,) in engine.execute("select distinct site from patients").fetchall()}
     return {site: about for site, about in manifest["sites"].items() if site in left}
-
-
-def _table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
-    about = manifest["tables"][name]
-    path = folder / str(about["file"])
-    check_hash(path, str(about["sha256"]))
-    return path
 
 
 def _write_all(

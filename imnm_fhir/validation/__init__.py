@@ -6,11 +6,19 @@
 from imnm_fhir.validation.catalogue import load_catalogue
 from imnm_fhir.validation.expectations import RuleError
 from imnm_fhir.validation.folder import validate_folder
-from imnm_fhir.validation.gate import Flow, SiteFlow, consent_states, gate, remove_patient
+from imnm_fhir.validation.gate import (
+    CONSENT_ELEMENTS,
+    Flow,
+    SiteFlow,
+    consent_states,
+    gate,
+    remove_patient,
+)
 from imnm_fhir.validation.run import validate
 from imnm_fhir.validation.waivers import load_waivers
 
 __all__ = [
+    "CONSENT_ELEMENTS",
     "Flow",
     "RuleError",
     "SiteFlow",

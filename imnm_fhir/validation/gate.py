@@ -1,12 +1,12 @@
 """The gate: who may leave a site, and who stays at home, counted by reason. And taking one out."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cohort import Cohort, table_hashes
+from imnm_fhir.cohort import Cohort, keep_patients, table_hashes
 from imnm_fhir.derive.consent import MAY_LEAVE, consent_columns
 from imnm_fhir.derive.facts import each_patient
 from imnm_fhir.derive.names import CONSENT as CONSENT_ELEMENT
@@ -19,9 +19,15 @@ from imnm_fhir.validation.catalogue import load_catalogue
 from imnm_fhir.validation.waivers import CONSENT, check_waivers
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 Patient = tuple[str, str]
+CONSENT_ELEMENTS = (
+    CONSENT_ELEMENT,
+    CONSENT_FROM,
+    CONSENT_TO,
+    LEGAL_BASIS,
+)  # all that the gate reads
 OWN_WORD = ("no", "withdrawn")  # what a patient said; no committee and no law overrules it
 SAID = {  # why a patient stays at home, in words
     "no": "consent refused",
@@ -114,7 +120,7 @@ def gate(
     manifest = {**cohort.manifest, "flow": flow.record()}
     if stamp:
         manifest["stamps"] = [*cohort.manifest.get("stamps", []), stamp]
-    return replace(_kept(cohort, leaving), manifest=manifest), flow
+    return replace(keep_patients(cohort, leaving), manifest=manifest), flow
 
 
 def _keys(cohort: Cohort) -> list[Patient]:
@@ -127,7 +133,7 @@ def _failing(cohort: Cohort, waivers: Sequence[Waiver], need_validation: bool) -
     validation = cohort.manifest.get("validation")
     tables = cohort.manifest.get("tables")
     bound = validation and tables and validation["table_hashes"] == table_hashes(cohort.manifest)
-    if not bound:
+    if not validation or not bound:
         if need_validation:
             what = "was changed after its validation" if validation else "was not validated"
             raise FindingsError(f"the cohort {what}; run imnm-fhir validate on its folder first")
@@ -136,7 +142,9 @@ def _failing(cohort: Cohort, waivers: Sequence[Waiver], need_validation: bool) -
     failing = set()
     for key, rules in validation["patients_failing"].items():
         site, patient = by_key[key]
-        left = [rule for rule in rules if not any(each.covers(site, patient, rule) for each in waivers)]
+        left = [
+            rule for rule in rules if not any(each.covers(site, patient, rule) for each in waivers)
+        ]
         if left:
             failing.add(key)
     return failing
@@ -175,7 +183,7 @@ def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    about = pa.array([CONSENT_ELEMENT, CONSENT_FROM, CONSENT_TO, LEGAL_BASIS])
+    about = pa.array(CONSENT_ELEMENTS)
     observations = cohort.tables["observations"]
     tables = {name: cohort.tables[name].slice(0, 0) for name in TABLES}
     tables["patients"] = cohort.tables["patients"]
@@ -189,25 +197,6 @@ def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
     }
 
 
-def _kept(cohort: Cohort, patients: Iterable[Patient]) -> Cohort:
-    """The cohort with these patients only; issues that name another patient go too."""
-    wanted = set(patients)
-    if wanted == set(_keys(cohort)):
-        return cohort
-    tables = {name: _rows_of(cohort.tables[name], wanted) for name in TABLES}
-    issues = tuple(
-        each for each in cohort.issues if each.patient is None or (each.site, each.patient) in wanted
-    )
-    return replace(cohort, tables=tables, issues=issues)
-
-
-def _rows_of(table: "pa.Table", patients: set[Patient]) -> "pa.Table":
-    import pyarrow as pa
-
-    keys = zip(table["site"].to_pylist(), table["patient"].to_pylist(), strict=True)
-    return table.filter(pa.array([key in patients for key in keys], pa.bool_()))
-
-
 def remove_patient(cohort: Cohort, site: str, patient: str) -> Cohort:
     """The cohort without one patient: the rows are replaced by a count in `redactions`.
 
@@ -218,10 +207,8 @@ def remove_patient(cohort: Cohort, site: str, patient: str) -> Cohort:
     patients = set(_keys(cohort))
     if (site, patient) not in patients:
         raise ImnmFhirError(f"site {site} has no such patient; nothing was taken out")
-    kept = _kept(cohort, patients - {(site, patient)})
-    rows = {
-        name: cohort.tables[name].num_rows - kept.tables[name].num_rows for name in TABLES
-    }
+    kept = keep_patients(cohort, patients - {(site, patient)})
+    rows = {name: cohort.tables[name].num_rows - kept.tables[name].num_rows for name in TABLES}
     entry = {"site": site, "at": date.today().isoformat(), "rows": rows}
     redactions = [*cohort.manifest.get("redactions", []), entry]
     return replace(kept, manifest={**cohort.manifest, "redactions": redactions, "validation": None})
