@@ -158,7 +158,7 @@ class Validation:
 
     @property
     def verdict(self) -> str:
-        """`yes`, `without` (those patients) or `no` (nobody is left): can this be pooled?"""
+        """Whether this can be pooled: `yes`, `without` those patients, or `no`: nobody is left."""
         if self.passed:
             return "yes"
         return "no" if len(self.patients_failing) == len(self.patients) else "without"

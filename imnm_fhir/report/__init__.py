@@ -26,7 +26,9 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise ImnmFhirError(f"{folder}: cannot be made ({error.strerror}); choose another --report") from None
+        raise ImnmFhirError(
+            f"{folder}: cannot be made ({error.strerror}); choose another --report"
+        ) from None
     paths = (folder / "report.html", folder / "findings.csv", folder / "findings.xlsx")
     with replace_atomically(paths[0]) as unfinished:
         unfinished.write_text(page, "utf-8")

@@ -28,7 +28,7 @@ COUNTS = ("rows_in", "rows_clean", "rows_with_issue", "rows_refused", "cells_in"
 
 def report_page(validation: Validation, cohort: Cohort, words: Words) -> str:
     """The page as HTML in one language, everything in it escaped."""
-    return _template().render(
+    page: str = _template().render(
         words=words,
         kinds=KINDS,
         counts=validation.counts(),
@@ -48,14 +48,19 @@ def report_page(validation: Validation, cohort: Cohort, words: Words) -> str:
         rules=rule_rows(validation, words),
         waivers=_waivers(validation),
     )
+    return page
 
 
 @cache
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string((files("imnm_fhir") / "templates" / "report.html").read_text("utf-8"))
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(
+        (files("imnm_fhir") / "templates" / "report.html").read_text("utf-8")
+    )
 
 
 def _sites(cohort: Cohort) -> list[dict[str, str | None]]:
@@ -79,7 +84,9 @@ def _groups(validation: Validation, words: Words) -> list[dict[str, Any]]:
         if isinstance(each, Finding):
             by_rule[each.rule, each.part].append(each)
     order = {rule: place for place, rule in enumerate(rules)}
-    keys = sorted(by_rule, key=lambda key: (KINDS.index(by_rule[key][0].kind), order[key[0]], key[1] or ""))
+    keys = sorted(
+        by_rule, key=lambda key: (KINDS.index(by_rule[key][0].kind), order[key[0]], key[1] or "")
+    )
     return [_group(rules[rule], part, by_rule[rule, part], words) for rule, part in keys]
 
 

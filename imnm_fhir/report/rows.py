@@ -65,7 +65,13 @@ def places(finding: Issue) -> tuple[Place, ...]:
 def place_text(place: Place, language: str) -> str:
     """One fact with its place, such as `Creatine kinase (baseline) 4512 U/L, row 3, CK`."""
     parts = [element_label(place.element, language) or place.table]
-    if place.field not in ("value_code", "value_number", "value_boolean", "value_date", "value_text"):
+    if place.field not in (
+        "value_code",
+        "value_number",
+        "value_boolean",
+        "value_date",
+        "value_text",
+    ):
         parts.append(place.field.replace("_", " "))
     if place.time_point:
         parts.append(f"({time_point_label(place.time_point, language)})")

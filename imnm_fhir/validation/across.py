@@ -44,7 +44,9 @@ def read_queries(folder: Traversable, rules: Mapping[str, Rule]) -> tuple[Query,
         faults += [f"{FILE}, line {line}: {each}" for each in _faults(query, rules)]
         queries.append(query)
     seen = [(query.rule, query.part) for query in queries]
-    faults += [f"{FILE}: {rule} stands twice" for rule, part in seen if seen.count((rule, part)) > 1]
+    faults += [
+        f"{FILE}: {rule} stands twice" for rule, part in seen if seen.count((rule, part)) > 1
+    ]
     if faults:
         raise Problems("the rules across sites have faults:", sorted(set(faults)))
     return tuple(queries)
@@ -54,8 +56,10 @@ def _faults(query: Query, rules: Mapping[str, Rule]) -> list[str]:
     if query.rule not in rules:
         return [f"{unknown_rule(rules, query.rule)}; declare it in rules.toml"]
     rule = rules[query.rule]
-    faults = [f"{rule.id} has no limit '{name}'" for name in query.limits if name not in rule.limits]
-    if (query.part or "") not in (rule.parts or {"": None}):
+    faults = [
+        f"{rule.id} has no limit '{name}'" for name in query.limits if name not in rule.limits
+    ]
+    if (query.part or "") not in (rule.parts or ("",)):
         faults.append(f"{rule.id} has no part '{query.part}'")
     return faults
 

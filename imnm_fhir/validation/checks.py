@@ -53,7 +53,7 @@ class Check:
     kwargs: Mapping[str, Any]
     select: Mapping[str, Condition]
     where: Mapping[str, Condition]
-    unless: Mapping[str, Condition]
+    unless: Mapping[str, tuple[str, ...]]
     needs: tuple[str, ...]
     sure: Mapping[str, Any] | None
     at: tuple[At, ...]

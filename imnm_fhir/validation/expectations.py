@@ -45,7 +45,7 @@ def build_expectations(checks: Sequence[Check]) -> dict[Check, tuple[Any, Any]]:
     Raises `Problems` where Great Expectations knows no such type or argument, each with file and line.
     """
     with _quiet():
-        from great_expectations.exceptions import ExpectationNotFoundError
+        from great_expectations.exceptions.exceptions import ExpectationNotFoundError
 
         built: dict[Check, tuple[Any, Any]] = {}
         faults: list[str] = []
@@ -98,7 +98,7 @@ def _row_condition(check: Check) -> Any:
     from great_expectations.expectations.row_conditions import Column
 
     parts = [_met(Column(name), value) for name, value in {**check.select, **check.where}.items()]
-    parts += [Column(name).is_not_in(list(value)) for name, value in check.unless.items()]
+    parts += [Column(name).is_not_in(list(words)) for name, words in check.unless.items()]
     # GX ignores empty cells of the columns it judges itself; other needs are said to it here.
     others = [name for name in check.needs if name not in named_columns(check.kwargs)]
     parts += [Column(name).is_not_null() for name in others]

@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 SECTION = re.compile(r"^-- (\w+)$", re.M)
 # datetime64[ns] ends in 1677 and 2262. What lies beyond is as wrong at the ends of these.
 FIRST_DAY, LAST_DAY = date(1700, 1, 1), date(2200, 12, 31)
-ARROW_TYPES = {"text": "string", "integer": "int64", "number": "float64", "boolean": "bool_", "date": "date32"}  # fmt: skip
+ARROW_TYPES = {
+    "text": "string",
+    "integer": "int64",
+    "number": "float64",
+    "boolean": "bool_",
+    "date": "date32",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ def sections(folder: Traversable, file: str) -> dict[str, str]:
 
 
 @contextmanager
-def open_tables(tables: Mapping[str, "pa.Table"], day: Day) -> Iterator["duckdb.DuckDBPyConnection"]:
+def open_tables(
+    tables: Mapping[str, "pa.Table"], day: Day
+) -> Iterator["duckdb.DuckDBPyConnection"]:
     """A DuckDB connection that holds the five tables, the dictionary and the macros of dates."""
     with open_engine(memory_limit="2GB") as engine:
         for name in TABLES:
@@ -79,7 +87,9 @@ def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]
     from imnm_fhir.cohort import table_from_rows
 
     empty = {name: table_from_rows(name, []) for name in TABLES}
-    fields = [(name, getattr(pa, ARROW_TYPES[kind])()) for name, (kind, _) in case_columns(visits).items()]
+    fields = [
+        (name, getattr(pa, ARROW_TYPES[kind])()) for name, (kind, _) in case_columns(visits).items()
+    ]
     with open_tables(empty, Day(date(2000, 1, 1), {})) as engine:
         frames = {
             **table_frames(engine),
@@ -147,7 +157,9 @@ def _dictionary_tables() -> dict[str, "pa.Table"]:
     return {
         "elements": pa.Table.from_pylist(elements, shape),
         "codes": pa.Table.from_pylist(codes, code_shape),
-        "column_codes": pa.Table.from_pylist(columns, pa.schema([("column", texts), ("key", texts)])),
+        "column_codes": pa.Table.from_pylist(
+            columns, pa.schema([("column", texts), ("key", texts)])
+        ),
     }
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from imnm_fhir.validation.across import Query
+
     Flags = np.ndarray[Any, np.dtype[np.bool_]]
     Numbers = np.ndarray[Any, np.dtype[np.int8]]
 
@@ -38,7 +40,7 @@ def row_states(
     states[list(unsure)] = INEXACT
     empty = _any_empty(frame, check.needs)
     states[empty] = NOT_SENT if check.suite == "cases" else NOTHING
-    for name, condition in check.where.items():
+    for name in check.where:
         states[frame[name].isna().to_numpy()] = NOT_SENT
     for name, condition in check.where.items():
         states[frame[name].notna().to_numpy() & ~_met(frame, name, condition)] = NOT_APPLICABLE
@@ -48,7 +50,9 @@ def row_states(
         states[~_met(frame, name, condition)] = NOT_MEANT
     places = list(violated)
     if not np.isin(states[places], (SATISFIED, INEXACT)).all():
-        raise RuleError(f"{check.place}: {check.name} failed for a row that it does not judge; report it")
+        raise RuleError(
+            f"{check.place}: {check.name} failed for a row that it does not judge; report it"
+        )
     states[places] = VIOLATED
     return states
 
@@ -86,7 +90,7 @@ def patient_states(check: Check, states: "Numbers", patient_of_row: Any, count: 
     return worst
 
 
-def outcome(rule: str, states: Mapping[Check, "Numbers"]) -> Outcome:
+def outcome(rule: str, states: Mapping["Check | Query", "Numbers"]) -> Outcome:
     """The outcome of a rule from the states of the patients in each of its checks."""
     import numpy as np
 

@@ -80,25 +80,29 @@ def _headers(manifest: Mapping[str, Any]) -> Headers:
     return found
 
 
-def places(check: Check, own: Row, row: Row | None, patient: Patient, rows: CohortRows) -> tuple[Place, ...]:
+def places(
+    check: Check, own: Mapping[str, Any], row: Row | None, patient: Patient, rows: CohortRows
+) -> tuple[Place, ...]:
     """The cells that a finding speaks of, the first being the one that it stands at.
 
-    `own` is the row that was judged (of the suite's frame), `row` the cohort's row behind it in a
-    table's suite.
+    `own` are the numbers by which `At.like` finds rows; `row` is the cohort's row that was judged, in
+    a table's suite.
     """
     found: list[Place] = []
     for at in check.at:
         if at.own and row is not None:
             found += [rows.place(at.table, at.field, row)] if row[at.field] is not None else []
         elif not at.own:
-            found += [rows.place(at.table, at.field, each) for each in _rows_at(at, own, patient, rows)]
+            found += [
+                rows.place(at.table, at.field, each) for each in _rows_at(at, own, patient, rows)
+            ]
     if not found and row is not None:
         field = check.at[0].field if check.at and check.at[0].own else "id"
         found = [rows.place(check.suite, field, row)]
     return tuple(dict.fromkeys(found))[:MOST]
 
 
-def _rows_at(at: At, own: Row, patient: Patient, rows: CohortRows) -> Iterable[Row]:
+def _rows_at(at: At, own: Mapping[str, Any], patient: Patient, rows: CohortRows) -> Iterable[Row]:
     for row in rows.of(at.table, patient):
         if at.elements and row["element"] not in at.elements:
             continue
@@ -145,7 +149,17 @@ def first_place(found: Sequence[Place], check: Check) -> dict[str, Any]:
     """The place of the finding itself, as the fields of an `Issue`."""
     for place in found:
         if place.row is not None or place is found[-1]:
-            fields = ("table", "element", "time_point", "n", "file", "sheet", "row", "column", "value")
+            fields = (
+                "table",
+                "element",
+                "time_point",
+                "n",
+                "file",
+                "sheet",
+                "row",
+                "column",
+                "value",
+            )
             return {name: getattr(place, name) for name in fields}
     table = check.suite if check.suite in TABLES else None
     element = next((each.elements[0] for each in check.at if each.elements), None)

@@ -28,7 +28,9 @@ def without_refused(
             rows[check.suite] |= set(_beyond_first(tables[check.suite], check, places))
         for at in check.at:
             if at.own and at.field not in load_dictionary().tables[check.suite].key:
-                cells[check.suite][at.field] |= set(places) if check.rule not in WHOLE_ROW else set()
+                cells[check.suite][at.field] |= (
+                    set(places) if check.rule not in WHOLE_ROW else set()
+                )
     return {
         name: _dropped(_nulled(table, cells[name]), rows[name]) for name, table in tables.items()
     }

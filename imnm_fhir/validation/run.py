@@ -1,8 +1,7 @@
 """Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from imnm_fhir.validation.catalogue import expectations, for_study, load_catalog
 from imnm_fhir.validation.checks import Check
 from imnm_fhir.validation.expectations import build_expectations, failing_rows
 from imnm_fhir.validation.frames import Day, case_frame, known_columns, open_tables, table_frames
+from imnm_fhir.validation.hits import Hit, Run, findings_of
 from imnm_fhir.validation.outcomes import (
     NOT_APPLICABLE,
     SATISFIED,
@@ -27,7 +27,7 @@ from imnm_fhir.validation.outcomes import (
     patient_states,
     row_states,
 )
-from imnm_fhir.validation.places import CohortRows, first_place, places, shown_columns
+from imnm_fhir.validation.places import Patient, shown_columns
 from imnm_fhir.validation.refused import without_refused
 from imnm_fhir.validation.suites import read_suites, unfinished_rules
 from imnm_fhir.validation.waivers import check_waivers, waive
@@ -36,34 +36,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
-
-Patient = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A row that breaks a check: its place in the frame, the frame's row and the cohort's."""
-
-    check: Check
-    patient: Patient
-    own: Mapping[str, Any]
-    row: dict[str, Any] | None
-    shown: str | None
-
-
-@dataclass
-class Run:
-    """What the rules found: rows that break them, and the state of every patient by check."""
-
-    cohort: Cohort
-    patients: list[Patient]
-    rules: Mapping[str, Rule]
-    hits: list[Hit] = field(default_factory=list)
-    pairs: list[tuple[Query, Patient, list[Patient]]] = field(default_factory=list)
-    states: dict[str, dict[Check | Query, Any]] = field(default_factory=lambda: defaultdict(dict))
-    compared: dict[str, Counter[tuple[str, str]]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
 
 
 def validate(
@@ -78,7 +50,7 @@ def validate(
     rules, settings = for_study(load_catalogue(), getattr(study, "rules", {}))
     check_waivers(waivers, load_catalogue(), _patients(cohort))
     run = run_rules(cohort, study, rules)
-    left, waived = waive([*cohort.issues, *_findings(run)], waivers)
+    left, waived = waive([*cohort.issues, *findings_of(run)], waivers)
     return Validation(
         findings=tuple(left),
         waived=tuple((each, by) for each, by in waived if isinstance(each, Finding)),
@@ -100,7 +72,9 @@ def run_rules(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Run:
         raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
     checks, queries = _declared(study, rules)
     run = Run(cohort, patients, rules)
-    _run_all(run, checks, queries, study, Day(study.today or date.today(), _cut_offs(cohort, study)))
+    _run_all(
+        run, checks, queries, study, Day(study.today or date.today(), _cut_offs(cohort, study))
+    )
     return run
 
 
@@ -126,7 +100,9 @@ def _columns(visits: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
     return known_columns(visits)
 
 
-def _declared(study: Study, rules: Mapping[str, Rule]) -> tuple[tuple[Check, ...], tuple[Query, ...]]:
+def _declared(
+    study: Study, rules: Mapping[str, Rule]
+) -> tuple[tuple[Check, ...], tuple[Query, ...]]:
     """Every check and query of the rules that the study has on; all faults of all files at once."""
     catalogue = {**load_catalogue(), **rules}
     checks = read_suites(expectations(), catalogue, _columns(tuple(study.visits)))
@@ -147,14 +123,18 @@ def _run_all(
     tables = run.cohort.tables
     refused: dict[Check, frozenset[int]] = {}
     for suite, frame in _frames(tables, day).items():
-        mine = {check: each for check, each in built.items() if check.suite == suite and check in first}
+        mine = {
+            check: each for check, each in built.items() if check.suite == suite and check in first
+        }
         refused |= _judge(run, tables[suite], frame, mine)
     if any(refused.values()):
         tables = without_refused(tables, refused)
     with open_tables(tables, day) as engine:
         for suite, frame in table_frames(engine).items():
             mine = {
-                check: each for check, each in built.items() if check.suite == suite and check not in first
+                check: each
+                for check, each in built.items()
+                if check.suite == suite and check not in first
             }
             _judge(run, tables[suite], frame, mine)
         cases = derive_cases(replace(run.cohort, tables=tables), study)
@@ -175,7 +155,10 @@ def _refuses(check: Check, rules: Mapping[str, Rule]) -> bool:
 
 
 def _judge(
-    run: Run, table: "pa.Table | None", frame: "pd.DataFrame", built: Mapping[Check, tuple[Any, Any]]
+    run: Run,
+    table: "pa.Table | None",
+    frame: "pd.DataFrame",
+    built: Mapping[Check, tuple[Any, Any]],
 ) -> dict[Check, frozenset[int]]:
     """Run the checks of one suite; the places that broke each one."""
     owners = _owners(frame, run.patients)
@@ -185,12 +168,16 @@ def _judge(
         run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
         _compare(run, check, frame, states)
         for place in sorted(violated):
-            own = frame.iloc[place].to_dict()
-            row = table.slice(int(place), 1).to_pylist()[0] if table is not None else None
-            shown = shown_columns(check, frame, place)
-            run.hits.append(Hit(check, (own["site"], own["patient"]), own, row, shown))
+            run.hits.append(_hit(check, frame, table, place))
         broken[check] = violated
     return broken
+
+
+def _hit(check: Check, frame: "pd.DataFrame", table: "pa.Table | None", place: int) -> Hit:
+    likes = {at.like: frame[at.like].iat[place] for at in check.at if at.like}
+    row = table.slice(place, 1).to_pylist()[0] if table is not None else None
+    patient = (str(frame["site"].iat[place]), str(frame["patient"].iat[place]))
+    return Hit(check, patient, likes, row, shown_columns(check, frame, place))
 
 
 def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":
@@ -208,7 +195,9 @@ def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None
         return
     judged = frame[(states == SATISFIED) | (states == VIOLATED)]
     pairs = zip(*(judged[name] for name in check.shows), strict=True)
-    run.compared[check.rule].update((str(ours or "-"), str(theirs or "-")) for ours, theirs in pairs)
+    run.compared[check.rule].update(
+        (str(ours or "-"), str(theirs or "-")) for ours, theirs in pairs
+    )
 
 
 def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:
@@ -223,50 +212,3 @@ def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:
             states[number[patient]] = VIOLATED
             run.pairs.append((query, patient, others))
         run.states[query.rule][query] = states
-
-
-def _findings(run: Run) -> list[Finding]:
-    """The findings in the order of the catalogue, then of the patients."""
-    rows = CohortRows(run.cohort, [hit.patient for hit in run.hits] + [each for _, each, _ in run.pairs])
-    found = [_finding(run, hit, rows) for hit in run.hits]
-    found += [_pair_finding(run, *pair, rows) for pair in run.pairs]
-    order = {rule: place for place, rule in enumerate(run.rules)}
-    return sorted(found, key=lambda each: (order[each.rule], each.site or "", each.patient or "", each.row or 0))
-
-
-def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
-    check, rule = hit.check, run.rules[hit.check.rule]
-    part = rule.part(check.part)
-    found = places(check, hit.own, hit.row, hit.patient, rows)
-    at = first_place(found, check)
-    return Finding(
-        rule=check.rule,
-        kind=part.kind,
-        category=part.category,
-        message=rule.said("en", check.part),
-        site=hit.patient[0],
-        patient=hit.patient[1],
-        **{**at, "value": hit.shown or at.get("value")},
-        part=check.part,
-        places=found,
-    )
-
-
-def _pair_finding(
-    run: Run, query: Query, patient: Patient, others: Sequence[Patient], rows: CohortRows
-) -> Finding:
-    rule = run.rules[query.rule]
-    part = rule.part(query.part)
-    own = rows.of("patients", patient)[0]
-    return Finding(
-        rule=rule.id,
-        kind=part.kind,
-        category=part.category,
-        message=rule.said("en", query.part),
-        site=patient[0],
-        table="patients",
-        patient=patient[1],
-        **{name: own[name] for name in ("file", "sheet", "row", "column")},
-        value="; ".join(row_key(other) for other in others),
-        part=query.part,
-    )

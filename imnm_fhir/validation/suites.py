@@ -139,10 +139,10 @@ class _Reader:
         limits = self.rules[rule].limits if rule in self.rules else {}
         kwargs = self._arguments(raw.get("kwargs"), limits, (*here, "kwargs"))
         sure = self._arguments(raw["sure"], limits, (*here, "sure")) if "sure" in raw else None
-        conditions = {
-            key: self._conditions(raw.get(key, {}), limits, (*here, key))
+        select, where, unless = (
+            self._conditions(raw.get(key, {}), limits, (*here, key))
             for key in ("select", "where", "unless")
-        }
+        )
         type_ = raw.get("type")
         if not isinstance(type_, str):
             self.faults.add("lacks the type of its expectation", *here)
@@ -153,7 +153,9 @@ class _Reader:
             part=part,
             type=str(type_),
             kwargs=kwargs,
-            **conditions,
+            select=select,
+            where=where,
+            unless={name: each for name, each in unless.items() if isinstance(each, tuple)},
             needs=self._needs(raw, kwargs, sure, here),
             sure={**kwargs, **sure} if sure is not None else None,
             at=tuple(self._places(raw.get("at", []), here)),
@@ -200,8 +202,10 @@ class _Reader:
         if set(raw) != {PARAMETER}:
             self.faults.add(f"a mapping may only be {{{PARAMETER}: name of a limit}}", *here)
         elif name not in limits:
-            self.faults.add(f"no limit of the rule is called '{name}'{_near(str(name), limits)}", *here)
-        return limits.get(name)
+            self.faults.add(
+                f"no limit of the rule is called '{name}'{_near(str(name), limits)}", *here
+            )
+        return limits.get(str(name))
 
     def _conditions(
         self, raw: Any, limits: Mapping[str, Any], here: tuple[str | int, ...]
@@ -271,7 +275,9 @@ class _Reader:
                 yield at
 
 
-PLACE = re.compile(r"(?P<name>[\w]+)\.(?P<field>\w+)(@(?P<time_point>\w+))?(=(?P<mark>\$?)(?P<word>[\w-]+))?")
+PLACE = re.compile(
+    r"(?P<name>[\w]+)\.(?P<field>\w+)(@(?P<time_point>\w+))?(=(?P<mark>\$?)(?P<word>[\w-]+))?"
+)
 
 
 def read_place(text: str, suite: str) -> tuple[At | None, str | None]:

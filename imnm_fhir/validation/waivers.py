@@ -1,12 +1,7 @@
 """Waivers: a named person lets one patient through one rule, and says why.
 
-    [[waiver]]
-    patient = "MAD-07"
-    rule = "D01"                # or "consent": an ethics committee's waiver of consent for one patient
-    who = "Dr. Ana Ruiz"
-    why = "Diagnosed by CK before the first symptom"
-    date = 2022-07-01
-    site = "madrid_es"          # needed where several sites use the same pseudonym
+The file is TOML, one `[[waiver]]` each with patient, rule, who, why and date, and site where several
+sites use the same pseudonym. The rule `consent` is an ethics committee's waiver of consent.
 """
 
 import tomllib
@@ -32,7 +27,9 @@ def load_waivers(path: Path) -> tuple[Waiver, ...]:
         raw = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ImnmFhirError(f"{path}: cannot be read: {reason}; give a waiver file (TOML)") from None
+        raise ImnmFhirError(
+            f"{path}: cannot be read: {reason}; give a waiver file (TOML)"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise ImnmFhirError(f"{path}: is not TOML: {error}; correct that line") from None
     starts = [n for n, line in enumerate(text.splitlines(), 1) if line.strip() == "[[waiver]]"]
@@ -97,7 +94,8 @@ def waive(
     waived: list[tuple[Issue, Waiver]] = []
     for finding in findings:
         covering = next(
-            (each for each in waivers if each.covers(finding.site, finding.patient, finding.rule)), None
+            (each for each in waivers if each.covers(finding.site, finding.patient, finding.rule)),
+            None,
         )
         if covering and isinstance(finding, Finding):
             waived.append((finding, covering))

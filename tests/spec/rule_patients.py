@@ -35,7 +35,9 @@ def patient_rows(name: str, facts: Facts, site: str = SITE) -> dict[str, list[Ro
             person[fact] = _typed(fact, value)
             continue
         element, field, n, visit = _read(fact)
-        row = rows.setdefault((element, visit, n), {"element": element, "time_point": visit, "n": n})
+        row = rows.setdefault(
+            (element, visit, n), {"element": element, "time_point": visit, "n": n}
+        )
         row[field or ""] = _typed(field or "", value)
     found: dict[str, list[Row]] = {"patients": [person], **{table: [] for table in TABLES[1:]}}
     for (element, _, _), row in rows.items():
@@ -55,7 +57,11 @@ def changed(base: Facts, changes: Facts) -> Facts:
         whole = "." not in fact and fact not in load_dictionary().tables["patients"].columns
         if whole and not fact.startswith("+"):
             gone = _read(fact)
-            facts = {key: each for key, each in facts.items() if "." not in key or _row(key) != _row_of(gone)}
+            facts = {
+                key: each
+                for key, each in facts.items()
+                if "." not in key or _row(key) != _row_of(gone)
+            }
         elif fact.split(".")[-1].startswith("unit") and value == "":
             facts[fact] = "-"
         else:
@@ -68,7 +74,9 @@ def _row(fact: str) -> tuple[str, str | None, str | None]:
     return _row_of(_read(fact))
 
 
-def _row_of(read: tuple[str, str | None, str | None, str | None]) -> tuple[str, str | None, str | None]:
+def _row_of(
+    read: tuple[str, str | None, str | None, str | None],
+) -> tuple[str, str | None, str | None]:
     element, _, n, visit = read
     return element, n, visit
 

@@ -17,7 +17,15 @@ from imnm_fhir.validation.frames import known_columns
 from imnm_fhir.validation.outcomes import NOT_APPLICABLE, REASONS, SATISFIED, VIOLATED
 from imnm_fhir.validation.run import Run, run_rules
 from imnm_fhir.validation.suites import read_suites
-from tests.spec.rule_patients import OTHER_SITE, SITE, Row, changed, joined, new_cohort, patient_rows
+from tests.spec.rule_patients import (
+    OTHER_SITE,
+    SITE,
+    Row,
+    changed,
+    joined,
+    new_cohort,
+    patient_rows,
+)
 
 RAW = tomllib.loads((Path(__file__).parent / "rules_cases.toml").read_text("utf-8"))
 BASE, CASES = RAW["base"], RAW["case"]
@@ -61,8 +69,7 @@ def state(case: Mapping[str, Any], patient: str) -> int:
     states = [
         VIOLATED if place is None else int(each[place])
         for check, each in run.states[rule].items()
-        if (check.part or "") == part
-        and case.get("table") in (None, getattr(check, "suite", None))
+        if (check.part or "") == part and case.get("table") in (None, getattr(check, "suite", None))
     ]
     assert len(states) == 1, "name the table of the case"
     return states[0]
