@@ -202,7 +202,20 @@ def _warnings(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> list[Issue]:
                 "no-consent", "note", "completeness", message, site=mapping.id, file=mapping.source
             )
         )
-    return found
+    return found + _guessed(mapping, fitted)
+
+
+def _guessed(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> list[Issue]:
+    """Files whose encoding was guessed, so that any word of them may be another."""
+    from imnm_fhir.readers.decoding import GUESS
+
+    return [
+        Issue(
+            "encoding-guessed", "improbable", "conformance", f"{said}; see encoding in the mapping",
+            site=mapping.id, file=each.table.file,
+        )
+        for each in fitted for said in each.table.said if GUESS in said
+    ]  # fmt: skip
 
 
 def _about(

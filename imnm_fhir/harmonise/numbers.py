@@ -12,6 +12,7 @@ from imnm_fhir.harmonise.outcomes import (
     Given,
     damage_cell,
     issue_cell,
+    missing_cell,
     unreadable_cell,
     value_cell,
 )
@@ -37,6 +38,8 @@ UNIT_MISSING = (
     "the unit is named by neither cell, column, header nor mapping; say unit in the mapping"
 )
 
+UNIT_CONFLICT = "names another unit than the column of units does; correct one of them"
+
 
 def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     """The cell of a number; after it come the cells of its unit and its upper limit, if it has such."""
@@ -50,6 +53,8 @@ def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
             if graded is not None:
                 return graded
         number = read_number(text) if typed else number_in_style(reading, text)
+        if number.comparator is None and number.value in reading.missing_numbers:
+            return missing_cell(reading.missing_numbers[number.value])
         return _with_unit(reading, number, None, None, given)
     except Unreadable as error:
         return _otherwise(reading, given, error)
@@ -103,6 +108,10 @@ def _unit_inside(reading: Reading, given: tuple[Given, ...]) -> Cell | None:
         return None
     try:
         unit = source_unit(element, reading.field, found[2])
+        if reading.unit_column is not None and given[1].text:
+            beside = _unit_of_row(reading, reading.unit_column, given[1].text)
+            if beside != unit and isinstance(beside, SourceUnit):
+                return issue_cell("unit-conflict", UNIT_CONFLICT)
         return _with_unit(reading, number_in_style(reading, found[1]), None, unit, given)
     except (ImnmFhirError, Unreadable):
         return None

@@ -1,19 +1,18 @@
 """Patients: who each row is, which rows are refused, and one row per patient."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imnm_fhir.harmonise.account import IMPOSSIBLE_RULES, Account, Fact
 from imnm_fhir.harmonise.columns import Columns, Converted
 from imnm_fhir.harmonise.facts import Work
+from imnm_fhir.harmonise.identifiers import alike, damaged_identifier, missing_words, names_nobody
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.pseudonyms import pseudonym
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.values import damaged_cell
-
-if TYPE_CHECKING:
-    pass
+from imnm_fhir.values.characters import plain
 
 DECEASED = ("deceased_boolean", "deceased_date")
 
@@ -31,11 +30,12 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
     records = fitted.cells(file.record) if file.record else None
     private = who if mapping.pseudonymise == "hmac" else None
     account = Account(mapping.id, fitted, patients, private)
+    typed, missing = fitted.typed(who), missing_words(file)
     for row, text in enumerate(cells):
-        if not text:
+        if names_nobody(text, missing):
             account.refuse(row, who, "no-patient", "says no patient; the row cannot be kept")
-        elif damage := damaged_cell(text):
-            account.refuse(row, who, "damaged-identifier", damage, text)
+        elif damage := damaged_identifier(text, row in typed):
+            account.refuse(row, who, "damaged-identifier", damage)
     for row, text in enumerate(records or ()):
         if not text:
             account.refuse(
@@ -52,15 +52,34 @@ def _name(text: str, mapping: SiteMapping, key: bytes | None) -> str | None:
     if not text:
         return None
     if mapping.pseudonymise == "keep":
-        return text
+        return plain(text)
     assert key is not None  # harmonise refuses to begin without it
-    return pseudonym(text, key)
+    return pseudonym(plain(text), key)
 
 
 def settle_patients(works: Sequence[Work]) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """The row of each patient, and the patients refused because their rows contradict each other."""
+    note_alike(works)
     refused = settle_duplicates(works)
     return patient_rows(works, refused), refused
+
+
+def note_alike(works: Iterable[Work]) -> None:
+    """Ask about patients whose identifiers differ in case, spaces or leading zeros only."""
+    places: dict[str, tuple[Work, int]] = {}
+    for work in works:
+        if work.fitted.plan.one_per_patient:
+            for row, text in enumerate(work.fitted.cells(str(work.fitted.plan.file.patient))):
+                if work.alive[row]:
+                    places.setdefault(text, (work, row))
+    for text, other in alike(places).items():
+        (work, row), (first, at) = places[text], places[other]
+        message = (
+            f"differs from row {first.fitted.table.row_numbers[at]} of {first.fitted.said} in case, "
+            "spaces or leading zeros only; if they are one patient, correct the identifier"
+        )
+        who = str(work.fitted.plan.file.patient)
+        work.account.note(row, who, "similar-identifier", "improbable", message)
 
 
 def settle_duplicates(works: Iterable[Work]) -> set[str]:
@@ -213,7 +232,9 @@ def _deceased(
     for row in range(len(work.patients)):
         if not work.alive[row]:
             continue
-        if dates[row] is not None and dead[row] is False:
+        date = converted.get(DECEASED[1])
+        doubtful = date is not None and date.cells[date.codes[row]].outcome == ISSUE
+        if dead[row] is False and (dates[row] is not None or doubtful):
             _contradiction(work, converted, row, about)
             dead[row] = dates[row] = None
             continue

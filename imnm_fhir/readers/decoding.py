@@ -14,6 +14,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 ASCII = re.compile(r"[\x00-\x7f]+")
+GUESS = "a guess: look at the accents, and name the encoding if it is wrong"
 ADVICE = "save it as 'CSV UTF-8', or name its encoding"
 # What western European tables hold beyond ASCII; most other characters tell of another encoding.
 WESTERN = frozenset(
@@ -93,7 +94,7 @@ def _legacy(source: Source, content: bytes) -> tuple[str, str]:
     guess = from_bytes(content).best()
     if guess is None or guess.encoding == "ascii":
         raise source.error(f"its encoding is not recognised; {ADVICE}")
-    return guess.encoding, "a guess: look at the accents, and name the encoding if it is wrong"
+    return guess.encoding, GUESS
 
 
 def _check_not_broken_utf8(source: Source, content: bytes) -> None:

@@ -11,6 +11,7 @@ from imnm_fhir.readers.tables import Record, Source, TextTable, make_table
 
 DELIMITERS = {";": "';'", ",": "','", "\t": "tab", "|": "'|'"}
 SAMPLE = 65_536
+FEWEST_DELIMITERS = 3  # below, a sentence has as many
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # Excel's own first line
 
 
@@ -43,14 +44,37 @@ def _records(source: Source, text: str, delimiter: str) -> list[Record]:
     records: list[Record] = []
     try:
         for number, cells in enumerate(reader, start=1):
+            if swallowed := _swallowed_rows(cells, delimiter):
+                raise source.error(
+                    f"a quoted cell holds what looks like {swallowed} more row(s): a quote opens and "
+                    "only a later row closes it; close it, or take the line breaks out of the cell",
+                    number,
+                )
             records.append((number, cells))
     except csv.Error as error:
-        raise source.error(_explained(str(error)), len(records) + 1) from None
+        raise source.error(_explained(str(error), '"' in text), len(records) + 1) from None
     return records
 
 
-def _explained(said: str) -> str:
-    if "end of data" in said or "field limit" in said or "field larger" in said:
+def _swallowed_rows(cells: Sequence[str], delimiter: str) -> int:
+    """How many rows a cell holds by the look of it; 0 where it is a cell.
+
+    A quote left open that a quote in the same column of a later row closes gives a row of the right
+    width, and its cell has all delimiters of the rows between.
+    """
+    per_row = len(cells) - 1
+    for cell in cells if per_row >= FEWEST_DELIMITERS else ():
+        lines = cell.count("\n") or cell.count("\r")
+        if lines and cell.count(delimiter) == lines * per_row:
+            return lines
+    return 0
+
+
+def _explained(said: str, quoted: bool) -> str:
+    too_long = "field limit" in said or "field larger" in said
+    if too_long and not quoted:
+        return f"a cell has more than {csv.field_size_limit():,} characters; shorten it"
+    if too_long or "end of data" in said:
         return 'a quote (") opens here and is not closed; close it, or double it inside a cell'
     return 'text follows a closing quote ("); double a quote that belongs to the cell'
 

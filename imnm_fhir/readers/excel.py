@@ -47,6 +47,8 @@ def read_workbook(
     except DAMAGED as error:
         raise source.error("it is no .xlsx workbook, or a damaged one; save it again") from error
     chosen = _chosen(source, read, sheets)
+    hidden = [sheet.title for sheet in read if not sheet.visible and sheet not in chosen]
+    said += (f"hidden sheets left out: {', '.join(hidden)}",) if hidden else ()
     tables = []
     for sheet in chosen:
         place = replace(source, sheet=sheet.title, said=said)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 NOT_SHOWN = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.')  # literals, colours and spaces of a format
+EXACT_DIGITS = 15  # Excel keeps no more of a number
 ZEROS = re.compile(r"0{2,}")
 ESCAPED = re.compile(r"_x(005F|00[01][0-9A-F])_", re.IGNORECASE)
 
@@ -23,7 +24,9 @@ def cell_text(cell: ExcelCell) -> tuple[str, bool]:
     """The cell's text, and whether Excel typed it (number, date or boolean).
 
     A whole number has no decimals; other numbers have the 15 digits that Excel shows; a date is
-    ISO, only as precise as its format shows. A date shown without its year (`4-Mar`, which is what
+    ISO, only as precise as its format shows; a percentage is shown with its sign, since 0.5 is not
+    what the site saw. A number too long for Excel, whose last digits are lost, is shown in short form.
+    A date shown without its year (`4-Mar`, which is what
     Excel makes of 3-4), a number shown with leading zeros and an error stay text as shown.
     """
     value = cell.value
@@ -41,6 +44,10 @@ def cell_text(cell: ExcelCell) -> tuple[str, bool]:
 
 
 def _shown_number(text: str, number_format: str) -> tuple[str, bool]:
+    if len(text.lstrip("-").partition(".")[0]) > EXACT_DIGITS:
+        return f"{Decimal(text):.14E}", False
+    if "%" in NOT_SHOWN.sub("", number_format):
+        return f"{Decimal(text).scaleb(2).normalize():f}%", True
     if ZEROS.fullmatch(number_format) and text.isdigit():
         return text.zfill(len(number_format)), len(text) >= len(number_format)
     return text, True

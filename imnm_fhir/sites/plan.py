@@ -6,12 +6,14 @@ Words are folded, units are UCUM with their factor, every field has its kind. Ma
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from imnm_fhir.dictionary import Element
 from imnm_fhir.sites.mapping import SiteFile, SiteMapping
-from imnm_fhir.values import DateStyle, fold
+from imnm_fhir.values import DateStyle, Unreadable, canonical_number, fold
 from imnm_fhir.values.dates import ISO_ONLY
 from imnm_fhir.values.words import FoldedWords
 
@@ -74,6 +76,15 @@ class Reading:
     def leaves(self, folded: str) -> bool:
         """Whether a word that this reading does not know is another target's of the same column."""
         return self.free_text_elsewhere or folded in self.elsewhere
+
+    @cached_property
+    def missing_numbers(self) -> Mapping[str, str]:
+        """Reason by canonical number, of missing words that are numbers: `-9` is also `-9,0`."""
+        found = {}
+        for word, reason in self.missing.items():
+            with suppress(Unreadable):
+                found[canonical_number(word)] = reason
+        return found
 
     @property
     def columns(self) -> tuple[str, ...]:

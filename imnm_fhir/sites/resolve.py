@@ -255,6 +255,8 @@ def _with_unit(
     element: Element,
 ) -> Reading:
     """The number with its unit: its own, that of a column beside it, that of its header, or none."""
+    if reading.unit is not None:
+        _check_header_unit(context, reading, element)
     if reading.unit is not None and reading.unit.factor is not None:
         return reading
     if reading.unit is not None:
@@ -273,3 +275,17 @@ def _with_unit(
     except ImnmFhirError:  # what stands in the brackets is no unit of this element
         found = None
     return replace(reading, unit=found, unit_missing=found is None)
+
+
+def _check_header_unit(context: Context, reading: Reading, element: Element) -> None:
+    """Fault a header that ends in another unit of the element than the mapping's."""
+    for named in {unit_in_header(reading.column) or "", reading.column.split()[-1].strip("()[]")}:
+        try:
+            found = source_unit(element, reading.field, named) if named else reading.unit
+        except ImnmFhirError:  # a word such as basal, or a unit of something else
+            continue
+        if found and reading.unit and found.stored == reading.unit.stored:
+            if found.factor != reading.unit.factor:
+                message = f"its header says '{named}', unit says otherwise; correct one of them"
+                context.fault(reading.line, reading.column, message)
+                return

@@ -20,7 +20,8 @@ COMPACT = re.compile(r"((?:1[89]|2[01])[0-9]{2})([0-9]{2})([0-9]{2})")
 SERIAL = re.compile(r"([0-9]{5})(?:[.,]([0-9]+))?")
 THREE_NUMBERS = re.compile(r"([0-9]{1,4}) ?([./\- ]) ?([0-9]{1,2}) ?\2 ?([0-9]{1,4})")
 MONTH_YEAR = re.compile(r"(?P<m>[0-9]{1,2}) ?[./\- ] ?(?P<y>[0-9]{4})")
-YEAR_MONTH = re.compile(r"(?P<y>[0-9]{4}) ?[./\- ] ?(?P<m>[0-9]{1,2})")
+# Not 2019.5, which is the middle of a year as likely as May.
+YEAR_MONTH = re.compile(r"(?P<y>[0-9]{4}) ?(?:[/\- ] ?(?P<m>[0-9]{1,2})|\. ?(?P<two>[0-9]{2}))")
 JAPANESE = re.compile(r"([0-9]{4}) ?年 ?(?:([0-9]{1,2}) ?月 ?(?:([0-9]{1,2}) ?日)?)?")
 WITH_NAME = re.compile(r"(?:[0-9 ./,\-°]|[^\W\d_])+")
 PIECE = re.compile(r"[0-9]+|[^\W\d_ºª]+|[ºª°]")
@@ -70,8 +71,10 @@ def read_date(text: str, style: DateStyle = ISO_ONLY) -> str:
         return partial_date(*found.groups())
     if found := THREE_NUMBERS.fullmatch(written):
         return _read_three_numbers(found, style)
-    if found := MONTH_YEAR.fullmatch(written) or YEAR_MONTH.fullmatch(written):
+    if found := MONTH_YEAR.fullmatch(written):
         return partial_date(found["y"], found["m"])
+    if found := YEAR_MONTH.fullmatch(written):
+        return partial_date(found["y"], found["m"] or found["two"])
     if found := SERIAL.fullmatch(written):
         return _read_serial(found, style)
     if found := era_pattern().fullmatch(written):
@@ -116,7 +119,9 @@ def _read_three_numbers(found: re.Match[str], style: DateStyle) -> str:
 def _full_year(year: str, style: DateStyle) -> str:
     if len(year) == 4:
         return year
-    if style.two_digit_pivot is None or len(year) != 2:
+    if len(year) != 2:
+        raise _unreadable()
+    if style.two_digit_pivot is None:
         raise Unreadable(
             "two-digit-year", "expected a year of four digits, or a declared two_digit_pivot"
         )

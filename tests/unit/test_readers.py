@@ -208,6 +208,18 @@ def test_a_long_unclosed_quote_is_found_where_it_opens(tmp_path: Path) -> None:
     assert "row 2: a quote" in message
 
 
+def test_a_cell_that_is_too_long_is_no_quote(tmp_path: Path) -> None:
+    message = refused(tmp_path, "id,CK\n1," + "3" * 200_000 + "\n")
+    assert "row 2: a cell has more than 131,072 characters" in message
+
+
+def test_rows_inside_a_quoted_cell_are_not_lost_in_silence(tmp_path: Path) -> None:
+    message = refused(tmp_path, 'id;CK;note;x\n1;5;"not well;a\n2;6;ok;b\n3;7;well";c\n')
+    assert "row 2: a quoted cell holds what looks like 2 more row(s)" in message
+    kept = read(tmp_path, 'id;CK;note;x\n1;5;"not well;\nsince; 2019";c\n')
+    assert kept.columns["note"] == ["not well;\nsince; 2019"]
+
+
 def test_a_row_with_a_cell_value_is_never_shown(tmp_path: Path) -> None:
     message = refused(tmp_path, "id,CK\nCANARY,1,2\n")
     assert "CANARY" not in message

@@ -122,6 +122,8 @@ REFUSED = [
     ("04-mar-19", DMY, "two-digit-year"),
     ("4/3/9", SHORT, "unreadable-date"),
     ("4/3/219", SHORT, "unreadable-date"),
+    ("19 marzo 4", SHORT, "unreadable-date"),
+    ("2019.5", DMY, "unreadable-date"),  # the middle of a year as likely as May
     ("123/3/2019", DMY, "unreadable-date"),
     ("4/3-2019", DMY, "unreadable-date"),
     ("03/19", SHORT, "unreadable-date"),
