@@ -13,7 +13,7 @@ from imnm_fhir.cli.output import Voice
 @click.argument("first", type=PATH)
 @click.argument("second", type=PATH)
 @voice_options
-def command(first: Path, second: Path, quiet: bool, verbose: bool) -> None:
+def command(first: Path, second: Path, voice: Voice) -> None:
     """Say `identical`, or each difference of two cohorts.
 
     A difference names table, site, patient, element and columns. All columns count but the
@@ -22,7 +22,6 @@ def command(first: Path, second: Path, quiet: bool, verbose: bool) -> None:
     from imnm_fhir.cohort import read_cohort
     from imnm_fhir.compare import compare
 
-    voice = Voice(quiet, verbose)
     with voice.progress("comparing"):
         differences = compare(read_cohort(first), read_cohort(second))
     for difference in differences:

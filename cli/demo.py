@@ -11,7 +11,7 @@ from imnm_fhir.cli.output import Voice
 @click.command(name="demo", epilog=example("imnm-fhir demo build/demo"))
 @click.argument("folder", default="imnm-fhir-demo", type=PATH)
 @voice_options
-def command(folder: Path, quiet: bool, verbose: bool) -> None:
+def command(folder: Path, voice: Voice) -> None:
     """Run the main job on two embedded synthetic sites.
 
     It ends with Table 1 on the screen. Everything is written into FOLDER (default imnm-fhir-demo);
@@ -19,5 +19,4 @@ def command(folder: Path, quiet: bool, verbose: bool) -> None:
     """
     from imnm_fhir.demo import demo
 
-    voice = Voice(quiet, verbose)
     click.echo(demo(folder, say=voice.say))

@@ -3,6 +3,7 @@
 import click
 
 from imnm_fhir.cli.options import example, language_option, voice_options
+from imnm_fhir.cli.output import Voice
 
 
 @click.command(name="elements", epilog=example("imnm-fhir elements --search ck"))
@@ -12,9 +13,7 @@ from imnm_fhir.cli.options import example, language_option, voice_options
 )
 @language_option
 @voice_options
-def command(
-    name: str | None, search: str | None, language: str, quiet: bool, verbose: bool
-) -> None:
+def command(name: str | None, search: str | None, language: str, voice: Voice) -> None:
     """Show the common data elements, or one called NAME.
 
     Definition, unit, range, codes and values; NAME and --search exclude each other.

@@ -30,8 +30,7 @@ from imnm_fhir.errors import ServerError
 @voice_options
 def command(
     source: tuple[Path, ...], target: str, site: str | None, waivers: Path | None,
-    exclude_failing_patients: bool, allow_errors: bool, bundle_size: int, timeout: int, quiet: bool,
-    verbose: bool,
+    exclude_failing_patients: bool, allow_errors: bool, bundle_size: int, timeout: int, voice: Voice,
 ) -> None:  # fmt: skip
     """Export a cohort or site files as FHIR R4.
 
@@ -41,7 +40,6 @@ def command(
     """
     from imnm_fhir.flow import Gate, export
 
-    voice = Voice(quiet, verbose)
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
     with voice.progress("resources") as advance:
         exported = export(

@@ -18,7 +18,7 @@ from imnm_fhir.cli.output import Voice
 @click.option("--site", required=True, help="A built-in mapping's name, or a mapping file.")
 @out_option("The cohort's folder.")
 @voice_options
-def command(files: tuple[Path, ...], site: str, out: Path, quiet: bool, verbose: bool) -> None:
+def command(files: tuple[Path, ...], site: str, out: Path, voice: Voice) -> None:
     """Read site FILES through a mapping into a cohort.
 
     CSV, TSV and Excel. What cannot be read becomes a null and an issue with its row and column. A
@@ -26,7 +26,6 @@ def command(files: tuple[Path, ...], site: str, out: Path, quiet: bool, verbose:
     """
     from imnm_fhir.flow import harmonise_files
 
-    voice = Voice(quiet, verbose)
     with voice.progress("cells") as advance:
         cohort = harmonise_files(list(files), site, out, progress=advance)
     for line in source_lines(cohort.manifest):
@@ -36,10 +35,11 @@ def command(files: tuple[Path, ...], site: str, out: Path, quiet: bool, verbose:
 
 
 def source_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """For each source file: rows in, clean, with an issue, refused; cells likewise; columns left out."""
+    """For each source file: how it was read, its rows and cells accounted for, columns left out."""
     lines = []
     for source in (each for about in manifest["sites"].values() for each in about["sources"]):
         place = source["file"] + (f" [{source['sheet']}]" if source.get("sheet") else "")
+        lines += [f"{place}: {', '.join(source['said'])}"] if source.get("said") else []
         lines.append(
             f"{place}: {source['rows_in']} rows in = {source['rows_clean']} clean"
             f" + {source['rows_with_issue']} with an issue + {source['rows_refused']} refused;"

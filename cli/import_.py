@@ -24,7 +24,7 @@ from imnm_fhir.cli.output import Voice
 @voice_options
 def command(
     source: str, out: Path, site: str | None, everything: bool, keep_going: bool, timeout: int,
-    quiet: bool, verbose: bool,
+    voice: Voice,
 ) -> None:  # fmt: skip
     """Import FHIR R4 from a server or files into a cohort.
 
@@ -33,7 +33,6 @@ def command(
     """
     from imnm_fhir.flow import import_fhir
 
-    voice = Voice(quiet, verbose)
     with voice.progress("resources") as advance:
         imported = import_fhir(
             source,

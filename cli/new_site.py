@@ -16,7 +16,7 @@ from imnm_fhir.cli.output import Voice
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @out_option("The mapping to write.")
 @voice_options
-def command(files: tuple[Path, ...], out: Path, quiet: bool, verbose: bool) -> None:
+def command(files: tuple[Path, ...], out: Path, voice: Voice) -> None:
     """Write a mapping to fill in for the FILES of a new site.
 
     Every column is listed; exact synonyms of the dictionary are matched already.
@@ -31,7 +31,7 @@ def command(files: tuple[Path, ...], out: Path, quiet: bool, verbose: bool) -> N
     with replace_atomically(out) as temporary:
         temporary.write_text(text, "utf-8")
     named = shlex.join(str(file) for file in files)
-    Voice(quiet, verbose).say(
+    voice.say(
         f"{out}: fill in what it asks for, then: "
         f"imnm-fhir harmonise {named} --site {shlex.quote(str(out))} --out build/site"
     )

@@ -1,10 +1,13 @@
 """The options that several commands share, each declared once."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from imnm_fhir.cli.output import Voice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -15,10 +18,17 @@ def example(line: str) -> str:
     return f"\b\nExample: {line}"
 
 
-def voice_options(function: Command) -> Command:
-    """Add --quiet and --verbose to a command."""
-    function = click.option("--verbose", "-v", is_flag=True, help="Say more on stderr.")(function)
-    return click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")(function)
+def voice_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --quiet and --verbose to a command, which is given them as one `voice`."""
+
+    @wraps(function)
+    def with_voice(*arguments: Any, quiet: bool, verbose: bool, **options: Any) -> Any:
+        voice = Voice(quiet, verbose)
+        voice.speak_for("imnm_fhir")
+        return function(*arguments, voice=voice, **options)
+
+    loud = click.option("--verbose", "-v", is_flag=True, help="Say more on stderr.")(with_voice)
+    return click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")(loud)
 
 
 def gate_options(function: Command) -> Command:

@@ -1,5 +1,6 @@
 """What every command says and how: data on stdout, messages and progress on stderr."""
 
+import logging
 import os
 import sys
 import threading
@@ -21,16 +22,17 @@ class Voice:
 
     quiet: bool
     verbose: bool
+    drawn: list["_ProgressLine"] = field(default_factory=list, repr=False, compare=False)
 
     def say(self, message: str) -> None:
         """A message for a person, unless --quiet."""
         if not self.quiet:
-            click.echo(message, err=True)
+            click.echo(f"{CLEAR if self.drawn else ''}{message}", err=True)
 
     def detail(self, message: str) -> None:
         """A message that only --verbose shows."""
-        if self.verbose and not self.quiet:
-            click.echo(message, err=True)
+        if self.verbose:
+            self.say(message)
 
     def say_some(self, messages: list[str], most: int = 20) -> None:
         """The first messages, and how many more there are; all of them with --verbose."""
@@ -39,6 +41,15 @@ class Voice:
             self.say(message)
         if len(shown) < len(messages):
             self.say(f"... and {len(messages) - len(shown):,} more lines; --verbose shows them all")
+
+    def speak_for(self, library: str) -> None:
+        """Say what the library logs: warnings such as a repeated request, all with --verbose."""
+        logger = logging.getLogger(library)
+        for handler in [each for each in logger.handlers if isinstance(each, _Speaker)]:
+            logger.removeHandler(handler)  # of an earlier command in the same process
+        level = logging.ERROR if self.quiet else logging.INFO if self.verbose else logging.WARNING
+        logger.addHandler(_Speaker(self, level))
+        logger.setLevel(level)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int], None]]:
@@ -52,10 +63,23 @@ class Voice:
             return
         line = _ProgressLine(label)
         line.start()
+        self.drawn.append(line)
         try:
             yield line.advance
         finally:
+            self.drawn.remove(line)
             line.finish()
+
+
+class _Speaker(logging.Handler):
+    """A handler of log records that says them with a voice."""
+
+    def __init__(self, voice: Voice, level: int) -> None:
+        super().__init__(level)
+        self.voice = voice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.voice.say(record.getMessage())
 
 
 @dataclass

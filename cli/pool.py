@@ -25,7 +25,7 @@ from imnm_fhir.cli.output import Voice
 @voice_options
 def command(
     cohorts: tuple[Path, ...], out: Path, study: Path | None, waivers: Path | None,
-    exclude_failing_patients: bool, allow_errors: bool, quiet: bool, verbose: bool,
+    exclude_failing_patients: bool, allow_errors: bool, voice: Voice,
 ) -> None:  # fmt: skip
     """Pool validated COHORTS into one.
 
@@ -34,7 +34,6 @@ def command(
     """
     from imnm_fhir.flow import Gate, pool_folders
 
-    voice = Voice(quiet, verbose)
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
     with voice.progress("pooling"):
         lines = pool_folders(list(cohorts), out, gate=gate, study=study)

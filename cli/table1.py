@@ -20,8 +20,7 @@ from imnm_fhir.cli.output import Voice
 @language_option
 @voice_options
 def command(
-    cohort: Path, out: tuple[Path, ...], study: Path | None, language: str, quiet: bool,
-    verbose: bool,
+    cohort: Path, out: tuple[Path, ...], study: Path | None, language: str, voice: Voice,
 ) -> None:  # fmt: skip
     """Print the paper's Table 1 of a COHORT.
 
@@ -29,7 +28,6 @@ def command(
     """
     from imnm_fhir.flow import table1_of
 
-    voice = Voice(quiet, verbose)
     with voice.progress("Table 1"):
         table = table1_of(cohort, list(out), study=study, language=language)
     click.echo(table)

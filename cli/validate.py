@@ -27,7 +27,7 @@ from imnm_fhir.cli.output import Voice
 @voice_options
 def command(
     cohort: Path, report: Path | None, study: Path | None, waivers: Path | None, language: str,
-    quiet: bool, verbose: bool,
+    voice: Voice,
 ) -> None:  # fmt: skip
     """Run every rule on a COHORT and say whether it may leave.
 
@@ -35,7 +35,6 @@ def command(
     """
     from imnm_fhir.flow import validate_folder
 
-    voice = Voice(quiet, verbose)
     with voice.progress("validating"):
         validation = validate_folder(
             cohort, report=report, study=study, waivers=waivers, language=language

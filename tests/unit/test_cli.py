@@ -1,5 +1,6 @@
 """Every command: help, options, streams. Every way to leave: the exit code of the one table."""
 
+import logging
 import os
 import pty
 import re
@@ -382,6 +383,28 @@ def test_progress_is_silent_where_stderr_is_no_terminal(
     with Voice(quiet=False, verbose=False).progress("cells") as advance:
         advance(1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_library_speaks_with_the_voice_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("planted")
+    said = []
+    for quiet, verbose in ((False, False), (True, False), (False, True)):
+        Voice(quiet, verbose).speak_for("planted")
+        logger.info("a detail")
+        logger.warning("a warning")
+        said.append(capsys.readouterr().err.split("\n")[:-1])
+    assert said == [["a warning"], [], ["a detail", "a warning"]]
+
+
+def test_message_during_progress_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    voice = Voice(quiet=False, verbose=False)
+    with voice.progress("cells"):
+        voice.say("a message")
+    voice.say("another")
+    assert terminal.shown == "\r\x1b[Ka message\nanother\n"
 
 
 def test_pipe_keeps_what_it_does_not_replace() -> None:
