@@ -44,6 +44,7 @@ def write_checked(data: Data) -> Work:
 
 def _export(data: Data, checked: bool) -> Work:
     import duckdb  # noqa: F401
+    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import orjson  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
@@ -109,6 +110,7 @@ def _sample(folder: Path, total: int) -> list[bytes]:
 
 def _import(data: Data, source: Path) -> Work:
     import duckdb  # noqa: F401
+    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import orjson  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
