@@ -124,7 +124,7 @@ class Validation:
 
     `findings` are those of rules (`Finding`) and those of harmonising (`Issue`); `waived` pairs a
     finding with the waiver that lets it through; `patients` are the keys of all patients;
-    `compared` counts, by definition rule, (site's word, derived word) pairs; `manifest` is that of
+    `compared` counts, by definition rule, (site's word, derived word, whether they differ); `manifest` is that of
     the cohort; `today` is the day on which future dates were judged.
     """
 
@@ -133,7 +133,7 @@ class Validation:
     outcomes: tuple[Outcome, ...]
     rules: tuple[RuleSetting, ...]
     patients: tuple[str, ...]
-    compared: Mapping[str, Mapping[tuple[str, str], int]]
+    compared: Mapping[str, Mapping[tuple[str, str, bool], int]]
     manifest: Mapping[str, Any]
     today: str
     study: str

@@ -32,6 +32,6 @@ def write_report(
     paths = (folder / "report.html", folder / "findings.csv", folder / "findings.xlsx")
     with replace_atomically(paths[0]) as unfinished:
         unfinished.write_text(page, "utf-8")
-    write_csv(paths[1], FINDING_COLUMNS, finding_rows(validation, words.language))
+    write_csv(paths[1], FINDING_COLUMNS, finding_rows(validation, words))
     write_excel(paths[2], sheets(validation, words))
     return paths

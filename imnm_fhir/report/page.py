@@ -10,14 +10,15 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.report.rows import (
-    compared_rows,
     element_label,
+    fact_label,
     place_text,
     places,
     rule_rows,
     rules_by_id,
     time_point_label,
     unjudged_rows,
+    value_label,
 )
 from imnm_fhir.report.words import Words
 
@@ -101,25 +102,25 @@ def _group(rule: Rule, part: str | None, found: list[Finding], words: Words) -> 
         "source": rule.source,
         "patients": len({(each.site, each.patient) for each in found}),
         "count": len(found),
-        "rows": [_row(each, words.language) for each in found[:MOST]],
+        "rows": [_row(each, words) for each in found[:MOST]],
         "more": max(0, len(found) - MOST),
     }
 
 
-def _row(finding: Issue, language: str) -> dict[str, Any]:
+def _row(finding: Issue, words: Words) -> dict[str, Any]:
     """One finding for the page: its own place, and the further facts that the rule read."""
-    others = [each for each in places(finding) if each != _own(finding)]
-    return {
-        **finding.record(),
-        "element": element_label(finding.element, language),
-        "time_point": time_point_label(finding.time_point, language),
-        "facts": [place_text(each, language) for each in others],
-    }
-
-
-def _own(finding: Issue) -> Any:
     found = places(finding)
-    return next((each for each in found if each.row is not None), found[-1] if found else None)
+    own = next((each for each in found if each.row is not None), found[-1] if found else None)
+    if own is None:
+        label = element_label(finding.element, words.language) or finding.table
+        visit = time_point_label(finding.time_point, words.language)
+        fact, value = ", ".join(each for each in (label, visit) if each), finding.value
+    else:
+        fact = fact_label(own, words)
+        same = finding.value == own.value
+        value = value_label(own, words.language) if same else finding.value
+    others = [place_text(each, words) for each in found if each != own]
+    return {**finding.record(), "fact": fact, "value": value, "facts": others}
 
 
 def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:
@@ -134,7 +135,7 @@ def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:
             "sentence": message,
             "kind": kind,
             "count": len(found),
-            "rows": [_row(each, words.language) for each in found[:MOST]],
+            "rows": [_row(each, words) for each in found[:MOST]],
             "more": max(0, len(found) - MOST),
         }
         for (rule, message, kind), found in sorted(grouped.items())
@@ -143,14 +144,16 @@ def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:
 
 def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
     rules = rules_by_id(validation)
-    by_rule: dict[str, list[tuple[Any, Any, Any]]] = defaultdict(list)
-    for rule, said, derived, count in compared_rows(validation):
-        by_rule[str(rule)].append((said, derived, count))
     return [
-        {"rule": rule, "sentence": rules[rule].said(words.language), "pairs": pairs,
-         "differing": sum(count for said, derived, count in pairs if said != derived)}
-        for rule, pairs in by_rule.items()
-    ]  # fmt: skip
+        {
+            "rule": rule,
+            "sentence": rules[rule].said(words.language),
+            "pairs": sorted(pairs.items()),
+            "differing": sum(count for (_, _, differs), count in pairs.items() if differs),
+        }
+        for rule, pairs in validation.compared.items()
+        if pairs
+    ]
 
 
 def _waivers(validation: Validation) -> list[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """The findings and outcomes as rows of tables, for CSV, Excel and the page."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from imnm_fhir.dictionary import load_dictionary
@@ -13,6 +14,7 @@ FINDING_COLUMNS = (
     "file", "sheet", "row", "column", "value", "sentence", "what_to_do", "facts", "waived_by",
 )  # fmt: skip
 Sheet = tuple[Sequence[str], list[Sequence[Cell]]]
+ANNOTATION = re.compile(r" \{\w+\}$")  # UCUM's curly braces: a score has no unit to read
 
 
 def rules_by_id(validation: Validation) -> dict[str, Rule]:
@@ -20,27 +22,25 @@ def rules_by_id(validation: Validation) -> dict[str, Rule]:
     return {each.rule.id: each.rule for each in validation.rules}
 
 
-def finding_rows(validation: Validation, language: str) -> Iterator[Sequence[Cell]]:
+def finding_rows(validation: Validation, words: Words) -> Iterator[Sequence[Cell]]:
     """One row per finding, those that a waiver lets through last and with its name."""
     rules = rules_by_id(validation)
     for finding in validation.findings:
-        yield _row(finding, rules, language, None)
+        yield _row(finding, rules, words, None)
     for finding, waiver in validation.waived:
-        yield _row(finding, rules, language, waiver.who)
+        yield _row(finding, rules, words, waiver.who)
 
 
 def _row(
-    finding: Issue, rules: Mapping[str, Rule], language: str, waived_by: str | None
+    finding: Issue, rules: Mapping[str, Rule], words: Words, waived_by: str | None
 ) -> Sequence[Cell]:
-    record = finding.record()
-    part = finding.part if isinstance(finding, Finding) else None
     rule = rules.get(finding.rule)
     known: dict[str, object] = {
-        **record,
-        "part": part,
-        "sentence": sentence(finding, rules, language),
-        "what_to_do": rule.advised(language) if rule else None,
-        "facts": "; ".join(place_text(each, language) for each in places(finding)),
+        **finding.record(),
+        "part": finding.part if isinstance(finding, Finding) else None,
+        "sentence": sentence(finding, rules, words.language),
+        "what_to_do": rule.advised(words.language) if rule else None,
+        "facts": "; ".join(place_text(each, words) for each in places(finding)),
         "waived_by": waived_by,
     }
     return [_cell(known[name]) for name in FINDING_COLUMNS]
@@ -58,26 +58,36 @@ def sentence(finding: Issue, rules: Mapping[str, Rule], language: str) -> str:
 
 
 def places(finding: Issue) -> tuple[Place, ...]:
-    """The cells of a finding; of a conversion, the one cell."""
+    """The cells of a finding of a rule; none of a conversion, which has its own place only."""
     return finding.places if isinstance(finding, Finding) else ()
 
 
-def place_text(place: Place, language: str) -> str:
-    """One fact with its place, such as `Creatine kinase (baseline) 4512 U/L, row 3, CK`."""
-    parts = [element_label(place.element, language) or place.table]
-    if place.field not in (
-        "value_code",
-        "value_number",
-        "value_boolean",
-        "value_date",
-        "value_text",
-    ):
-        parts.append(place.field.replace("_", " "))
-    if place.time_point:
-        parts.append(f"({time_point_label(place.time_point, language)})")
-    text = " ".join([*parts, *([place.value] if place.value else [])])
-    where = [place.file, place.sheet, f"row {place.row}" if place.row else None, place.column]
-    return ", ".join([text, *(each for each in where if each)])
+def place_text(place: Place, words: Words) -> str:
+    """One fact with its place, such as `Statin, start: 2015-01-01 (data.csv, row 3, Inicio)`."""
+    row = f"{words('row').lower()} {place.row}" if place.row else None
+    where = ", ".join(each for each in (place.file, place.sheet, row, place.column) if each)
+    text = f"{fact_label(place, words)}: {value_label(place, words.language) or '-'}"
+    return f"{text} ({where})" if where else text
+
+
+def fact_label(place: Place, words: Words) -> str:
+    """Which fact a place is, such as `Statin, start` or `Creatine kinase, baseline`."""
+    field = None if place.field.startswith("value_") else words.texts.get(f"field_{place.field}")
+    label = element_label(place.element, words.language) or place.table
+    visit = time_point_label(place.time_point, words.language)
+    return ", ".join(each for each in (label, field, visit) if each)
+
+
+def value_label(place: Place, language: str) -> str | None:
+    """The value as people read it: a code by its label, a score without its unit."""
+    dictionary = load_dictionary()
+    if place.value is None or not place.element or place.element not in dictionary.elements:
+        return place.value
+    codes = dictionary.value_set_of(place.element, place.field)
+    if codes and place.value in codes.codes:
+        labels = codes.codes[place.value].labels
+        return labels.get(language, labels["en"])
+    return ANNOTATION.sub("", place.value)
 
 
 def element_label(element: str | None, language: str) -> str | None:
@@ -114,44 +124,43 @@ def rule_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
     for each in validation.rules:
         rule, found = each.rule, outcomes.get(each.rule.id)
         limits = ", ".join(f"{name} = {value}" for name, value in rule.limits.items())
-        counts = (
-            [found.violated, found.satisfied, found.unjudged, found.not_applicable]
-            if found
-            else [None] * 4
-        )
-        said = words("off") if each.off else ", ".join(each.changed)
-        rows.append(
-            [rule.id, rule.said(words.language), words(rule.kind), words(rule.category), rule.source,
-             limits, *counts, said]
-        )  # fmt: skip
+        counts: list[Cell] = [None] * 4
+        if found:
+            counts = [found.violated, found.satisfied, found.unjudged, found.not_applicable]
+        changed = words("off") if each.off else ", ".join(each.changed)
+        about = [rule.id, rule.said(words.language), words(rule.kind), words(rule.category)]
+        rows.append([*about, rule.source, limits, *counts, changed])
     return rows
 
 
-def compared_rows(validation: Validation) -> list[Sequence[Cell]]:
-    """Rule, the site's word, the derived one, number of patients."""
+def compared_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
+    """Rule, the site's word, the derived one, whether they differ, number of patients."""
     return [
-        [rule, said, derived, count]
+        [rule, said, derived, words("yes") if differs else words("no"), count]
         for rule, pairs in validation.compared.items()
-        for (said, derived), count in sorted(pairs.items())
+        for (said, derived, differs), count in sorted(pairs.items())
     ]
 
 
 def sheets(validation: Validation, words: Words) -> dict[str, Sheet]:
     """The sheets of findings.xlsx by title."""
     rule_header = [
-        words(name)
-        for name in ("rule", "sentence", "kind", "category", "source", "limits", "violated",
-                     "satisfied", "unjudged", "not_applicable", "changed")
+        "rule", "sentence", "kind", "category", "source", "limits", "violated", "satisfied",
+        "unjudged", "not_applicable", "changed",
     ]  # fmt: skip
-    return {
-        words("findings"): (FINDING_COLUMNS, list(finding_rows(validation, words.language))),
-        words("unjudged"): (
-            [words(name) for name in ("rule", "sentence", "reason", "patients")],
-            unjudged_rows(validation, words),
-        ),
-        words("definitions"): (
-            [words(name) for name in ("rule", "site_says", "derived", "patients")],
-            compared_rows(validation),
-        ),
-        words("rules"): (rule_header, rule_rows(validation, words)),
+    headers = {
+        "unjudged": ["rule", "sentence", "reason", "patients"],
+        "definitions": ["rule", "site_says", "derived", "differs", "patients"],
+        "rules": rule_header,
     }
+    rows = {
+        "unjudged": unjudged_rows(validation, words),
+        "definitions": compared_rows(validation, words),
+        "rules": rule_rows(validation, words),
+    }
+    found: dict[str, Sheet] = {
+        words("findings"): (FINDING_COLUMNS, list(finding_rows(validation, words)))
+    }
+    for name, header in headers.items():
+        found[words(name)] = ([words(each) for each in header], rows[name])
+    return found

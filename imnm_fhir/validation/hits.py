@@ -34,7 +34,7 @@ class Run:
     hits: list[Hit] = field(default_factory=list)
     pairs: list[tuple[Query, Patient, list[Patient]]] = field(default_factory=list)
     states: dict[str, dict[Check | Query, Any]] = field(default_factory=lambda: defaultdict(dict))
-    compared: dict[str, Counter[tuple[str, str]]] = field(
+    compared: dict[str, Counter[tuple[str, str, bool]]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
 

@@ -43,15 +43,10 @@ class CohortRows:
         return self._rows.get((table, patient), [])
 
     def place(self, table: str, field: str, row: Mapping[str, Any]) -> Place:
-        """One cell: the row's file and row, and the header of the column that fills the field.
-
-        A row of the cohort remembers one column. Where the manifest lists the headers of the other
-        fields (`sources`, `headers`: element, time_point, n, field, header), theirs is told.
-        """
-        element = row.get("element") or (field if table == "patients" else None)
-        header = self._headers.get((row["file"], row["sheet"]), {}).get(
-            (element, row.get("time_point"), row.get("n"), field)
-        ) or self._headers.get((row["file"], row["sheet"]), {}).get((element, None, None, field))
+        """One cell: the row's file and row, and the header of the column that fills the field."""
+        element = row.get("element") or (
+            PERSONAL.get(field, field) if table == "patients" else None
+        )
         return Place(
             table=table,
             element=element,
@@ -61,22 +56,49 @@ class CohortRows:
             file=row["file"],
             sheet=row["sheet"],
             row=row["row"],
-            column=header or row["column"],
+            column=self._header(element, field, row) or row["column"],
             value=None if field == "id" else _shown(field, row),
         )
 
+    def _header(self, element: str | None, field: str, row: Mapping[str, Any]) -> str | None:
+        """The one header that can have filled the field; None where there are none or several.
 
-Headers = dict[tuple[str | None, str | None], dict[tuple[str | None, ...], str]]
+        A row of the cohort remembers one column; the manifest lists those of every field
+        (`sources`, `headers`: element, time_point, n, field, header).
+        """
+        read = REASON_OF.get(field, field)
+        listed = self._headers.get((row["file"], row["sheet"], element, read), [])
+        fitting = {
+            header
+            for time_point, n, header in listed
+            if time_point in (None, row.get("time_point")) and n in (None, row.get("n"))
+        }
+        return fitting.pop() if len(fitting) == 1 else None
+
+
+Headers = dict[tuple[str | None, ...], list[tuple[str | None, str | None, str]]]
+PERSONAL = {  # the element that a column of patients belongs to, where it has another name
+    "birth_date_missing": "birth_date",
+    "sex_missing": "sex",
+    "deceased_boolean": "deceased",
+    "deceased_date": "deceased",
+    "deceased_missing": "deceased",
+}
+
+
+MISSING = {"start_date": "start_missing", "end_date": "end_missing", "onset_date": "onset_missing"}
+REASON_OF = {reason: field for field, reason in MISSING.items()} | {
+    f"{field}_missing": field for field in ("birth_date", "sex", "date")
+}
 
 
 def _headers(manifest: Mapping[str, Any]) -> Headers:
-    found: Headers = {}
+    found: Headers = defaultdict(list)
     for about in manifest["sites"].values():
         for source in about.get("sources") or []:
-            here = found.setdefault((source["file"], source.get("sheet")), {})
             for element, time_point, n, field, header in source.get("headers", []):
-                here[element, time_point, n, field] = header
-                here.setdefault((element, None, None, field), header)
+                key = (source["file"], source.get("sheet"), element, field)
+                found[key].append((time_point, n, header))
     return found
 
 
@@ -138,8 +160,7 @@ def _shown(field: str, row: Mapping[str, Any]) -> str | None:
 
 
 def _reason(field: str, row: Mapping[str, Any]) -> str | None:
-    name = {"start_date": "start_missing", "end_date": "end_missing", "onset_date": "onset_missing"}
-    said = row.get(name.get(field, f"{field}_missing")) or (
+    said = row.get(MISSING.get(field, f"{field}_missing")) or (
         row.get("missing") if field.startswith("value_") else None
     )
     return f"({said})" if said else None

@@ -193,10 +193,12 @@ def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None
     """Count the site's word beside the derived one, for every row that could be judged."""
     if run.rules[check.rule].part(check.part).kind != "definition" or len(check.shows) != 2:
         return
-    judged = frame[(states == SATISFIED) | (states == VIOLATED)]
-    pairs = zip(*(judged[name] for name in check.shows), strict=True)
+    judged = (states == SATISFIED) | (states == VIOLATED)
+    said = zip(
+        *(frame[name][judged] for name in check.shows), states[judged] == VIOLATED, strict=True
+    )
     run.compared[check.rule].update(
-        (str(ours or "-"), str(theirs or "-")) for ours, theirs in pairs
+        (str(ours or "-"), str(theirs or "-"), bool(differs)) for ours, theirs, differs in said
     )
 
 
