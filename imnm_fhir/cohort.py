@@ -7,16 +7,19 @@ ever half-written, and a patient who is taken out is in no file that remains.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.dictionary import TABLES, Table, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
 from imnm_fhir.issues import Issue
+from imnm_fhir.manifests import manifest_fault
 from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+ROW_GROUP = 100_000  # rows of a table that are read at a time
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,26 @@ def write_cohort(cohort: Cohort, folder: Path) -> Cohort:
     A folder that holds a cohort is replaced in one step; one that holds anything else is refused.
     Raises `ImnmFhirError` where the folder cannot be written; the old data stay as they were.
     """
+    tables = {name: sort_rows(cohort.tables[name], name) for name in TABLES}
+
+    def write_table(name: str, path: Path) -> int:
+        return _write_parquet(tables[name], path)
+
+    manifest = write_folder(folder, cohort.manifest, write_table, cohort.issues)
+    return replace(cohort, manifest=manifest, tables=tables)
+
+
+def write_folder(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    write_table: Callable[[str, Path], int],
+    issues: Sequence[Issue],
+) -> dict[str, Any]:
+    """Write a cohort whose tables need not be in memory; returns the manifest as written.
+
+    `write_table` is called with each table's name and the path to write it to, as Parquet in the
+    order of the key, and returns its rows. Otherwise as `write_cohort`.
+    """
     _check_place(folder)
     try:
         (folder / "tables").mkdir(parents=True, exist_ok=True)
@@ -102,12 +126,12 @@ def write_cohort(cohort: Cohort, folder: Path) -> Cohort:
         raise ImnmFhirError(
             f"{folder}: cannot be made ({error.strerror}); choose another --out"
         ) from None
-    manifest = dict(cohort.manifest)
-    tables = {name: sort_rows(cohort.tables[name], name) for name in TABLES}
-    manifest["tables"] = {name: _write_table(tables[name], name, folder) for name in TABLES}
-    manifest["issues"] = _write_table(_issue_table(cohort.issues), "issues", folder)
-    write_manifest(manifest, folder)
-    return replace(cohort, manifest=manifest, tables=tables)
+    written = dict(manifest)
+    written["tables"] = {name: _commit_table(name, folder, write_table) for name in TABLES}
+    table = _issue_table(issues)
+    written["issues"] = _commit_table("issues", folder, lambda _, path: _write_parquet(table, path))
+    write_manifest(written, folder)
+    return written
 
 
 def write_manifest(manifest: Mapping[str, Any], folder: Path) -> None:
@@ -141,6 +165,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         or "sites" not in manifest
     ):
         raise ImnmFhirError(f"{path}: is no cohort manifest of format {FORMAT}; harmonise again")
+    if fault := manifest_fault(manifest):
+        raise ImnmFhirError(f"{path}: '{fault}' is not as it was written; harmonise again")
     return manifest
 
 
@@ -148,8 +174,24 @@ def read_cohort(folder: Path) -> Cohort:
     """The cohort in `folder`, each table checked against its hash."""
     manifest = read_manifest(folder)
     tables = {name: _read_table(folder, manifest, name) for name in TABLES}
+    _check_tables(folder, manifest, tables)
     issues = _read_table(folder, manifest, "issues").to_pylist()
     return Cohort(manifest, tables, tuple(Issue(**row) for row in issues))
+
+
+def _check_tables(
+    folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, "pa.Table"]
+) -> None:
+    """Raise `ImnmFhirError` for a table of another kind, or with rows of a site not in the manifest."""
+    for name, table in tables.items():
+        if table.schema != arrow_schema(load_dictionary().tables[name]):
+            raise ImnmFhirError(
+                f"{folder / MANIFEST}: names a file for {name} that is none; harmonise again"
+            )
+        if set(table["site"].unique().to_pylist()) - manifest["sites"].keys():
+            raise ImnmFhirError(
+                f"{folder}: {name} has rows of a site that the manifest does not name; harmonise again"
+            )
 
 
 def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
@@ -208,18 +250,31 @@ def _issue_table(issues: Sequence[Issue]) -> "pa.Table":
     return pa.Table.from_pylist([issue.record() for issue in issues], schema=schema)
 
 
-def _write_table(table: "pa.Table", name: str, folder: Path) -> dict[str, Any]:
-    import pyarrow as pa
+def _write_parquet(table: "pa.Table", path: Path) -> int:
     import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    digest = hashlib.sha256(content).hexdigest()
-    file = f"tables/{name}.{digest[:16]}.parquet"
-    with replace_atomically(folder / file) as temporary:
-        temporary.write_bytes(content)
-    return {"file": file, "sha256": digest, "rows": table.num_rows}
+    pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP)
+    return int(table.num_rows)
+
+
+def _commit_table(
+    name: str, folder: Path, write_table: Callable[[str, Path], int]
+) -> dict[str, Any]:
+    """Write a table beside its place, then give it the name that holds its hash."""
+    unfinished = folder / "tables" / f".{name}.{token_hex(4)}.part"
+    try:
+        rows = write_table(name, unfinished)
+        with unfinished.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        file = f"tables/{name}.{digest[:16]}.parquet"
+        os.replace(unfinished, folder / file)
+    except OSError as error:
+        raise ImnmFhirError(
+            f"{folder}: cannot be written ({error.strerror or error}); free space or choose another --out"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return {"file": file, "sha256": digest, "rows": rows}
 
 
 def table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:

@@ -1,25 +1,58 @@
-"""Reading NDJSON in bulk: each shape compiled to a DuckDB column type and a SELECT over it.
+"""Reading in bulk: each shape compiled to a DuckDB column type and a SELECT over it.
 
-DuckDB drops unknown keys and bends types in silence, so a line read here counts only where it is
-known to be ours: its file has the hash of our manifest, or the row that was read, written again,
-gives the same line (`same_line`). Every other line goes through `match`.
+DuckDB drops unknown keys and bends types in silence, so what is read here counts only where the line
+is known to be ours: its file has the hash of our manifest, or the row that was read, written again,
+gives the very line (`imnm_fhir.fhir.own_lines`). Every other line goes through `match`.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.fhir.compiled_write import sql_text
 from imnm_fhir.shapes.fill import codings_of
-from imnm_fhir.shapes.tree import Array, Constant, Field, Hole, Node, Object, Shape, load_shapes
-from imnm_fhir.terminology import load_project
+from imnm_fhir.shapes.tree import (
+    Array,
+    Constant,
+    Field,
+    Hole,
+    Node,
+    Object,
+    is_element_coding,
+    load_period,
+    load_shapes,
+)
+
+if TYPE_CHECKING:
+    import duckdb
 
 Type = str | dict[str, "Type"] | list["Type"]
-CODING: Type = [{"system": "VARCHAR", "code": "VARCHAR"}]
+CODINGS: Type = [{"code": "VARCHAR"}]
+BESIDE = ("patient_id", "organization_id")  # columns of a shape that are not of its table
 
 
-def all_fields(shape: Shape) -> tuple[Field, ...]:
-    """The fields of a shape with those of all its variants."""
-    return shape.before + tuple(f for v in shape.variants for f in v.fields) + shape.after
+def all_fields(table: str) -> tuple[Field, ...]:
+    """The fields of a shape that are read, with those of all its variants."""
+    shape = load_shapes()[table]
+    inside = tuple(field for variant in shape.variants for field in variant.fields)
+    return tuple(f for f in shape.before + inside + shape.after if f.reading != "never")
+
+
+@cache
+def resource_structure(table: str) -> str:
+    """The structure of a table's resources as DuckDB's `from_json` takes it."""
+    return json.dumps(_fields_type(all_fields(table)))
+
+
+@cache
+def resource_columns(table: str) -> str:
+    """The columns of a table's resources as DuckDB's `read_json` takes them."""
+    fields = _fields_type(all_fields(table))
+    listed = [f"{sql_text(key)}: {sql_text(_sql_type(kind))}" for key, kind in fields.items()]
+    return "{" + ", ".join(listed) + "}"
 
 
 def _type(node: Node) -> Type:
@@ -27,7 +60,7 @@ def _type(node: Node) -> Type:
         case Constant():
             return "VARCHAR"
         case Hole():
-            return CODING if node.kind == "coding" else "VARCHAR"
+            return CODINGS if node.kind == "coding" else "VARCHAR"
         case Array():
             merged: Type = {}
             for item in node.items:
@@ -37,7 +70,7 @@ def _type(node: Node) -> Type:
             return _fields_type(node.fields)
 
 
-def _fields_type(fields: tuple[Field, ...]) -> Type:
+def _fields_type(fields: tuple[Field, ...]) -> dict[str, Type]:
     found: dict[str, Type] = {}
     for each in fields:
         found[each.key] = _merge(found.get(each.key, {}), _type(each.node))
@@ -60,11 +93,6 @@ def _sql_type(kind: Type) -> str:
     return "STRUCT(" + ", ".join(f'"{key}" {_sql_type(inner)}' for key, inner in kind.items()) + ")"
 
 
-def resource_type(table: str) -> str:
-    """The DuckDB STRUCT type of the resources of a table."""
-    return _sql_type(_fields_type(all_fields(load_shapes()[table])))
-
-
 @dataclass(frozen=True)
 class _Path:
     """Where a hole stands: the SQL that reaches it, and the hole."""
@@ -85,86 +113,109 @@ def _inside(node: Node, base: str) -> Iterator[_Path]:
         case Object():
             yield from _paths(node.fields, base)
         case Array():
+            alone = len(node.items) == 1
             for item in node.items:
-                yield from _item(item.node, base, len(node.items) == 1 and item.when is None)
+                yield from _item(item.node, base, alone)
 
 
-def _item(node: Node, base: str, only: bool) -> Iterator[_Path]:
-    if only or not isinstance(node, Object):
+def _item(node: Node, base: str, alone: bool) -> Iterator[_Path]:
+    """The holes of an item of a list, which its constants tell from the other items."""
+    if alone or not isinstance(node, Object):
         yield from _inside(node, f"{base}[1]")
         return
     constants = [
-        f"x.\"{f.key}\" = '{f.node.accepted[0]}'"
-        for f in node.fields
-        if isinstance(f.node, Constant)
+        f'x."{each.key}" = {sql_text(each.node.accepted[0])}'
+        for each in node.fields
+        if isinstance(each.node, Constant)
     ]
     for each in node.fields:
-        if isinstance(each.node, Constant):
-            continue
-        test = " and ".join([*constants, f'x."{each.key}" is not null'])
-        chosen = f"list_filter({base}, lambda x: {test})[1]"
-        yield from _inside(each.node, f'{chosen}."{each.key}"')
+        if not isinstance(each.node, Constant):
+            test = " and ".join([*constants, f'x."{each.key}" is not null'])
+            yield from _inside(each.node, f'list_filter({base}, lambda x: {test})[1]."{each.key}"')
 
 
 def _value(path: _Path) -> str:
     hole, sql = path.hole, path.sql
-    if hole.kind == "number":
-        exact = f"rtrim(rtrim(cast(cast({sql} as decimal(38, 6)) as varchar), '0'), '.')"
-        return f"case when contains({sql}, 'e') then {exact} else {sql} end"
     if hole.kind == "boolean":
         return f"cast({sql} as boolean)"
-    if hole.kind == "text":
-        cut = f"substr({sql}, {len(hole.prefix) + 1})" if hole.prefix else sql
-        return cut
-    code = f"{sql}[1].code" if hole.kind == "coding" else sql
+    if hole.kind == "text" and hole.prefix:
+        return f"substr({sql}, {len(hole.prefix) + 1})"
+    if hole.kind in ("text", "date", "number"):
+        return sql
+    # The last coding is the project's own where there is one, so that no two keys share it.
+    code = f"{sql}[-1].code" if hole.kind == "coding" else sql
     if hole.column == "value_code":
         return code
-    keys = load_dictionary().value_sets[load_dictionary().column_value_sets[hole.column]].codes
+    dictionary = load_dictionary()
+    keys = dictionary.value_sets[dictionary.column_value_sets[hole.column]].codes
     branches = " ".join(
-        f"when '{codings_of(None, hole.column, key)[0].code}' then '{key}'" for key in keys
+        f"when {sql_text(codings_of(None, hole.column, key)[-1].code)} then {sql_text(key)}"
+        for key in keys
     )
     return f"case {code} {branches} end"
 
 
-def _key_part(index: int) -> str:
-    return f"nullif(replace(replace(split_part(k, '/', {index}), '%2F', '/'), '%25', '%'), '')"
+def _key_part(index: int, name: str) -> str:
+    part = f"split_part(r.key, '/', {index})"
+    if name in ("patient", "n"):  # the others are made of a-z, 0-9, _ and -
+        part = f"replace(replace({part}, '%2F', '/'), '%25', '%')"
+    return f"nullif({part}, '')"
 
 
-def rows_query(table: str, source: str) -> str:
-    """The SELECT of the rows of a table from `source`, a relation with a struct column `r`.
+def rows_query(table: str, source: str, kept: tuple[str, ...] = ()) -> str:
+    """The SELECT of the rows of a table from `source`, a FROM clause with alias `r`.
 
-    The columns are the table's data columns; join table `w` (element, code, key) must be there
+    Under `r` are the keys of the resource and the columns `kept`. The columns are the table's data
+    columns, then those of `BESIDE` that the shape has, then `kept`. Table `read_values` must be there
     (`prepare_values`).
     """
     about = load_dictionary().tables[table]
-    found: dict[str, list[str]] = {}
-    for path in _paths(all_fields(load_shapes()[table]), "r"):
-        found.setdefault(path.hole.column, []).append(_value(path))
-    columns = [f"{_key_part(i)} as {name}" for i, name in enumerate(about.key, 1)]
-    for name in about.data_columns:
-        if name in about.key:
-            continue
-        choices = found[name]
-        value = choices[0] if len(choices) == 1 else f"coalesce({', '.join(choices)})"
-        columns.append(f"{value} as {name}")
-    system = f"{load_project().base}/key"
-    key = f"list_filter(r.identifier, lambda x: x.system = '{system}')[1].\"value\""
-    query = f"select {', '.join(columns)} from (select *, {key} as k from {source})"
-    if "value_code" not in about.columns:
-        return query
-    rest = ", ".join(
-        "w.key as value_code" if name == "value_code" else f"q.{name}"
-        for name in about.data_columns
-    )
-    return f"select {rest} from ({query}) q left join w on w.element = q.element and w.code = q.value_code"
+    found = _column_values(table)
+    found["key"] = 'r.identifier[1]."value"'
+    beside = [name for name in BESIDE if name in found]
+    columns = [f"{found[name]} as {name}" for name in found if name not in about.key]
+    columns += [f"r.{name}" for name in kept]
+    inner = f"select {', '.join(columns)} from {source}"
+    parts = {name: _key_part(index, name) for index, name in enumerate(about.key, 1)}
+    chosen = [f"{parts[name]} as {name}" if name in parts else name for name in about.data_columns]
+    coded = "value_code" in about.columns
+    if coded:
+        element = parts["element"]
+        chosen[about.data_columns.index("value_code")] = "w.key as value_code"
+        join = f"left join read_values w on w.element = {element} and w.code = r.value_code"
+    return f"select {', '.join([*chosen, *beside, *kept])} from ({inner}) r {join if coded else ''}"
 
 
-def value_rows() -> list[tuple[str, str, str]]:
-    """Element, code as written first, and key of every coded value: the rows of table `w`."""
+def _column_values(table: str) -> dict[str, str]:
+    """The SQL of each column that a hole carries, by column, those of periods joined."""
+    found: dict[str, dict[str, None]] = {}
+    for path in _paths(all_fields(table), "r"):
+        if not is_element_coding(path.hole) and path.hole.column != "element":
+            found.setdefault(path.hole.column, {})[_value(path)] = None
+    values = {
+        name: f"coalesce({', '.join(ways)})" if len(ways) > 1 else next(iter(ways))
+        for name, ways in found.items()
+    }
+    for column in load_period(table) or ():
+        exact, shown = values.pop(f"{column}_exact"), values.pop(f"{column}_shown")
+        values[column] = f"coalesce({exact}, {shown})"
+    return values
+
+
+def prepare_values(engine: "duckdb.DuckDBPyConnection") -> None:
+    """Make the table `read_values` that `rows_query` joins: element, code as written last, key."""
+    import pyarrow as pa
+
     dictionary = load_dictionary()
-    return [
-        (name, code.codings[0].code, key)
+    rows = [
+        (name, code.codings[-1].code, key)
         for name, element in dictionary.elements.items()
         if element.value_set
         for key, code in dictionary.value_sets[element.value_set].codes.items()
     ]
+    if len({row[:2] for row in rows}) != len(rows):
+        raise ValueError("two keys of a value set end with the same code")
+    columns = zip(("element", "code", "key"), map(list, zip(*rows, strict=True)), strict=True)
+    engine.register("lookup", pa.table(dict(columns)))
+    engine.execute("create or replace temp table read_values as from lookup")
+    engine.unregister("lookup")

@@ -2,7 +2,7 @@
 
 The line equals what `fill` and `write_json` give, byte for byte (a property test holds them
 together). Codings are small tables joined by element and key (`prepare_lookups`). Nothing is ever
-left out in silence: where `fill` refuses a row, the expression raises an error that names the column.
+left out in silence: where `fill` refuses a row, the macro `lacking` is called with the column.
 """
 
 from collections.abc import Iterable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # Columns whose text never needs escaping in JSON: hashes, and what `check_site_id` and the row checks
 # hold to a few characters. All other text is escaped.
 PLAIN = frozenset({"id", "patient_id", "organization_id", "site"})
+START = ("resourceType", "id", "meta")  # the members with which every resource starts
 MISSING = "no value for "  # what the SQL error says before the column's name
 
 
@@ -54,15 +55,26 @@ def json_text(value: object) -> str:
 
 def line_expression(table: str) -> str:
     """The SQL that makes the JSON line of a row `t` of `table` (see `row_source` for its columns)."""
+    fields = load_shapes()[table].before
+    start = [each for each in fields if each.key in START]
+    return _joined(["{", *_members(tuple(start)), *_end(table)])
+
+
+def end_expression(table: str) -> str:
+    """The SQL of the end of the same line: all behind the members of `START`, comma first."""
+    return _joined(_end(table))
+
+
+def _end(table: str) -> list[Part]:
     shape = load_shapes()[table]
-    if not shape.variants:
-        return _joined(_object(shape.fields(), ()))
-    branches = [
-        f"when t.{each.when} is not null then {_joined(_members(each.fields, 1, (each.when,)))}"
-        for each in shape.variants
-    ]
-    middle = Sql(f"case {' '.join(branches)} else error('{MISSING}the row') end")
-    return _joined(["{", *_members(shape.before), middle, *_members(shape.after, 1), "}"])
+    parts = _members(tuple(each for each in shape.before if each.key not in START), 1)
+    if shape.variants:
+        branches = [
+            f"when t.{each.when} is not null then {_joined(_members(each.fields, 1, (each.when,)))}"
+            for each in shape.variants
+        ]
+        parts.append(Sql(f"case {' '.join(branches)} else lacking('the row') end"))
+    return [*parts, *_members(shape.after, 1), "}"]
 
 
 def _joined(parts: Iterable[Part]) -> str:
@@ -153,7 +165,7 @@ def _hole(hole: Hole, present: tuple[str, ...]) -> list[Part]:
 
 
 def _needed(sql: str, column: str) -> Sql:
-    return Sql(f"coalesce({sql}, error('{MISSING}{column}'))")
+    return Sql(f"coalesce({sql}, lacking('{column}'))")
 
 
 def _escaped(sql: str) -> str:
@@ -174,7 +186,7 @@ def _coded(hole: Hole) -> Sql:
         f"when {sql_text(key)} then {sql_text(_written(hole.kind, None, hole.column, key))}"
         for key in keys
     )
-    return Sql(f"case {column} {branches} else error('{MISSING}{hole.column}') end")
+    return Sql(f"case {column} {branches} else lacking('{hole.column}') end")
 
 
 def _written(kind: str, element: str | None, column: str, key: str) -> str:
@@ -182,51 +194,58 @@ def _written(kind: str, element: str | None, column: str, key: str) -> str:
     return json_text(codings[0].code if kind == "code" else [each.fhir() for each in codings])
 
 
-def element_code(element: str) -> str:
-    """The code of an element in the project's own CodeSystem."""
-    return load_dictionary().elements[element].codings[-1].code
+def prepare_lookups(
+    engine: "duckdb.DuckDBPyConnection", sites: Iterable[str], strict: bool = True
+) -> None:
+    """Make the tables that `row_source` joins, and the macro `lacking`.
+
+    With `strict` a row that lacks something raises a DuckDB error; else its line comes out wrong,
+    for a reader that compares it.
+    """
+    lacking = f"error('{MISSING}' || name)" if strict else "cast(null as varchar)"
+    engine.execute(f"create temp macro lacking(name) as {lacking}")
+    _register(engine, "lookup_elements", _element_lookup())
+    _register(engine, "lookup_values", _value_lookup())
+    organizations: list[str | None] = [resource_id(row_key([site])) for site in sites]
+    _register(engine, "lookup_sites", {"site": list(sites), "organization_id": organizations})
 
 
-def prepare_lookups(engine: "duckdb.DuckDBPyConnection", sites: Iterable[str]) -> None:
-    """Make the tables that `row_source` joins: elements, coded values, organisations."""
+def _element_lookup() -> dict[str, list[str | None]]:
+    elements = load_dictionary().elements
+    columns: dict[str, list[str | None]] = {"element": list(elements)}
+    columns["element_code"] = [each.codings[-1].code for each in elements.values()]
+    for column in ELEMENT_HOLES:
+        columns[f"{column}_json"] = [
+            json_text(hole_value(Hole(column, "coding"), {"element": name}))
+            if column == "element" or each.category
+            else None
+            for name, each in elements.items()
+        ]
+    return columns
+
+
+def _value_lookup() -> dict[str, list[str | None]]:
+    columns: dict[str, list[str | None]] = {
+        name: [] for name in ("element", "key", "value_code_coding", "value_code_code")
+    }
+    for name, element in load_dictionary().elements.items():
+        value_set = load_dictionary().value_sets[element.value_set] if element.value_set else None
+        for key in value_set.codes if value_set else ():
+            coding, code = (_written(kind, name, "value_code", key) for kind in ("coding", "code"))
+            for column, text in zip(columns.values(), (name, key, coding, code), strict=True):
+                column.append(text)
+    return columns
+
+
+def _register(
+    engine: "duckdb.DuckDBPyConnection", name: str, columns: dict[str, list[str | None]]
+) -> None:
     import pyarrow as pa
 
-    elements, values = [], []
-    for name, element in load_dictionary().elements.items():
-        for column in ELEMENT_HOLES:
-            known = column == "element" or element.category
-            coded = hole_value(Hole(column, "coding"), {"element": name}) if known else None
-            elements.append((name, column, json_text(coded) if coded else None))
-        for key in (
-            load_dictionary().value_sets[element.value_set].codes if element.value_set else ()
-        ):
-            coding, code = (_written(kind, name, "value_code", key) for kind in ("coding", "code"))
-            values.append((name, key, coding, code))
-    codings = {(name, column): text for name, column, text in elements}
-    names = list(load_dictionary().elements)
-    tables = {
-        "lookup_elements": {
-            "element": names,
-            "element_code": [element_code(name) for name in names],
-            **{f"{c}_json": [codings[name, c] for name in names] for c in ELEMENT_HOLES},
-        },
-        "lookup_values": dict(
-            zip(
-                ("element", "key", "value_code_coding", "value_code_code"),
-                map(list, zip(*values, strict=True)),
-                strict=True,
-            )
-        ),
-        "lookup_sites": {
-            "site": list(sites),
-            "organization_id": [resource_id(row_key([site])) for site in sites],
-        },
-    }
-    for name, columns in tables.items():
-        schema = pa.schema([(column, pa.string()) for column in columns])
-        engine.register("lookup", pa.table(columns, schema=schema))
-        engine.execute(f"create or replace temp table {name} as from lookup")
-        engine.unregister("lookup")
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    engine.register("lookup", pa.table(columns, schema=schema))
+    engine.execute(f"create or replace temp table {name} as from lookup")
+    engine.unregister("lookup")
 
 
 def key_expression(table: str, alias: str = "t") -> str:
@@ -240,22 +259,27 @@ def key_expression(table: str, alias: str = "t") -> str:
     return "concat_ws('/', " + ", ".join(parts) + ")"
 
 
-def row_source(table: str) -> str:
-    """The SELECT of a table's rows with what its line needs beside them, from a view of its name."""
+def row_source(table: str, source: str | None = None) -> str:
+    """The SELECT of a table's rows with what their lines need beside them, from a view of its name.
+
+    From another `source` the rows already have their patient_id and organization_id.
+    """
     long = table != "patients"
     coded = "value_code" in load_dictionary().tables[table].columns
-    columns = ["t.*", f"{key_expression(table)} as key", "o.organization_id"]
-    columns.append("p.id as patient_id" if long else "t.id as patient_id")
-    joins = ["left join lookup_sites o on o.site = t.site"]
+    columns, joins = ["t.*", f"{key_expression(table)} as key"], []
+    if source is None:
+        columns += ["o.organization_id", f"{'p' if long else 't'}.id as patient_id"]
+        joins.append("left join lookup_sites o on o.site = t.site")
+    if source is None and long:
+        joins.append("left join patients p on p.site = t.site and p.patient = t.patient")
     if long:
         columns += ["e.element_code", *(f"e.{column}_json" for column in ELEMENT_HOLES)]
-        joins.append("left join patients p on p.site = t.site and p.patient = t.patient")
         joins.append("left join lookup_elements e on e.element = t.element")
     columns += _period_columns(table)
     if coded:
         columns += ["v.value_code_coding", "v.value_code_code"]
         joins.append("left join lookup_values v on v.element = t.element and v.key = t.value_code")
-    return f"select {', '.join(columns)} from {table} t {' '.join(joins)}"
+    return f"select {', '.join(columns)} from {source or table} t {' '.join(joins)}"
 
 
 def _period_columns(table: str) -> list[str]:

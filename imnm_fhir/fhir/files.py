@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.text import read_json, write_json
 from imnm_fhir.written import replace_atomically
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MANIFEST = "manifest.json"
 FORMAT = "imnm-fhir ndjson 1"
@@ -42,33 +45,24 @@ def write_bundle(resources: Iterable[Mapping[str, Any]], path: Path) -> dict[str
     """
     from imnm_fhir.terminology import load_project
 
-    base = load_project().base
-    entries = [
-        {"fullUrl": f"{base}/{each['resourceType']}/{each['id']}", "resource": each}
-        for each in resources
-    ]
-    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-    if not entries:
-        del bundle["entry"]  # FHIR knows no empty list
+    base, counts = load_project().base, Counter[str]()
+    entries = []
+    for each in resources:
+        counts[each["resourceType"]] += 1
+        address = f"{base}/{each['resourceType']}/{each['id']}"
+        entries.append({"fullUrl": address, "resource": each})
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "collection"}
+    if entries:  # FHIR knows no empty list
+        bundle["entry"] = entries
     with replace_atomically(path) as unfinished:
         unfinished.write_bytes(write_json(bundle) + b"\n")
-    return dict(Counter(str(each["resource"]["resourceType"]) for each in entries))
+    return dict(counts)
 
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file, read in chunks."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def check_hash(path: Path, sha256: str) -> None:
-    """Raises `ImnmFhirError` where a file of a cohort is not what its manifest says."""
-    try:
-        found = file_hash(path)
-    except OSError:
-        raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
-    if found != sha256:
-        raise ImnmFhirError(f"{path}: was changed after it was written; harmonise again")
 
 
 def export_manifest(
@@ -172,6 +166,53 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     except ImnmFhirError as error:
         place, _, said = str(error).partition(": ")
         raise ImnmFhirError(f"{place}, after line {number}: {said}") from None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file: `lines` is an Arrow array of text, `first` the number of the first."""
+
+    lines: "pa.StringArray"
+    first: int
+
+    def line(self, index: int) -> bytes:
+        """The bytes of one line."""
+        return cast(bytes, self.lines[index].as_buffer().to_pybytes())
+
+
+def read_blocks(path: Path, size: int = 1 << 24) -> Iterator[Block]:
+    """The lines of an NDJSON file in blocks of about `size` bytes, blank lines included.
+
+    The text is not checked to be UTF-8. Raises `ImnmFhirError` with the last good line where a .gz is
+    truncated.
+    """
+    first, rest = 1, b""
+    try:
+        with open_fhir_file(path) as content:
+            while chunk := content.read(size):
+                whole, found, last = (rest + chunk).rpartition(b"\n")
+                rest = last
+                if found:
+                    block = _block(whole + found, first)
+                    yield block
+                    first += len(block.lines)
+    except ImnmFhirError as error:
+        place, _, said = str(error).partition(": ")
+        raise ImnmFhirError(f"{place}, after line {first - 1}: {said}") from None
+    if rest.strip():
+        yield _block(rest, first)
+
+
+def _block(text: bytes, first: int) -> Block:
+    import numpy as np
+    import pyarrow as pa
+
+    ends = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")) + 1
+    if not len(ends) or ends[-1] != len(text):
+        ends = np.append(ends, len(text))
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    buffers = (pa.py_buffer(offsets), pa.py_buffer(text))
+    return Block(pa.StringArray.from_buffers(len(ends), *buffers), first)
 
 
 def read_resources(source: Path, keep_going: bool = False) -> Iterator[Located]:

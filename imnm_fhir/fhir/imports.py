@@ -1,19 +1,67 @@
-"""Reading FHIR files into a cohort."""
+"""Reading FHIR, ours or foreign, from memory and from files, into a cohort."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cohort import Cohort, write_cohort
-from imnm_fhir.fhir.cohorts import from_fhir
-from imnm_fhir.fhir.files import read_resources
+from imnm_fhir.cohort import Cohort, new_manifest
+from imnm_fhir.engine import open_engine
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.assembly import Assembled, Staging, assemble
+from imnm_fhir.fhir.cohort_files import tables_in_memory, write_cohort_folder
+from imnm_fhir.fhir.files import (
+    Block,
+    Located,
+    fhir_files,
+    is_bundle_file,
+    parse_line,
+    read_blocks,
+    read_file,
+)
+from imnm_fhir.fhir.own_lines import prepare_own_lines, take_own_lines
+from imnm_fhir.fhir.reading import ResourceReader, Row
+from imnm_fhir.issues import Issue
+from imnm_fhir.keys import check_site_id
+
+if TYPE_CHECKING:
+    import duckdb
+
+Progress = Callable[[int], None]
+FLUSH = 20_000  # rows that are held before they are stored
+MEMORY = "200MB"
+
+
+def from_fhir(resources: Iterable[Located | Mapping[str, Any]], site: str | None = None) -> Cohort:
+    """The cohort that resources hold, in any order, ours or foreign.
+
+    `site` is taken where a Patient says neither by key nor by Organization which site it is of.
+    What is not understood stands in `issues`: each refused resource, and each unread path with how
+    often it was met. Contained resources, `urn:uuid` references, other units and codes are read
+    where the dictionary says that they mean the same.
+    """
+    listed = [
+        each if isinstance(each, Located) else Located(each, line=number)
+        for number, each in enumerate(resources, 1)
+    ]
+    with _Import.open(site) as state:
+        state.read_all(listed)
+        return state.cohort()
 
 
 def read_cohort_from_files(
     source: Path, *, site: str | None = None, keep_going: bool = False
 ) -> Cohort:
-    """The cohort that FHIR files hold: an NDJSON folder or file (.gz too), or a Bundle."""
-    return from_fhir(read_resources(source, keep_going), site)
+    """The cohort that FHIR files hold: an NDJSON folder or file (.gz too), or a Bundle.
+
+    Raises `ImnmFhirError` with file and line for what is no FHIR; with `keep_going` such lines stand
+    in `issues`.
+    """
+    with _Import.open(site) as state:
+        state.read_files(source, keep_going, None)
+        return state.cohort()
 
 
 def import_files(
@@ -22,8 +70,160 @@ def import_files(
     *,
     site: str | None = None,
     keep_going: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Read FHIR files into the cohort folder `out`; returns its manifest."""
-    cohort = write_cohort(read_cohort_from_files(source, site=site, keep_going=keep_going), out)
-    return cohort.manifest
+    """Read FHIR files into the cohort folder `out` with bounded memory; returns its manifest.
+
+    As `read_cohort_from_files`; a cohort that is in `out` is replaced in one step.
+    """
+    with _Import.open(site) as state:
+        state.read_files(source, keep_going, progress)
+        assembled = state.assemble()
+        manifest = state.manifest(assembled)
+        return write_cohort_folder(state.engine, manifest, state.issues(assembled), out)
+
+
+@dataclass
+class _Import:
+    """One import: what was read so far, in a temporary folder and an engine that end with it."""
+
+    engine: "duckdb.DuckDBPyConnection"
+    staging: Staging
+    reader: ResourceReader
+    site: str | None
+    organizations: list[Row]
+    own: dict[str, int]
+
+    @classmethod
+    @contextmanager
+    def open(cls, site: str | None) -> Iterator["_Import"]:
+        chosen = check_site_id(site) if site else None
+        with (
+            tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder,
+            open_engine(memory_limit=MEMORY) as engine,
+        ):
+            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], {})
+
+    def read_all(self, listed: Iterable[Located]) -> None:
+        """Read resources that are in memory, after all their addresses are known."""
+        listed = list(listed)
+        for located in listed:
+            self.reader.announce(located)
+        for located in listed:
+            self._read(located)
+        self._store()
+
+    def read_files(self, source: Path, keep_going: bool, progress: Progress | None) -> None:
+        """Read every file; statements whose Medication comes later are read at the end."""
+        prepare_own_lines(self.engine)
+        waiting: list[Located] = []
+        for path in fhir_files(source):
+            if is_bundle_file(path):
+                listed = list(read_file(path, keep_going))
+                self.read_all(listed)
+                if progress:
+                    progress(len(listed))
+            else:
+                self._read_lines(path, keep_going, waiting, progress)
+        self.read_all(waiting)
+
+    def _read_lines(
+        self, path: Path, keep_going: bool, waiting: list[Located], progress: Progress | None
+    ) -> None:
+        try:
+            for block in read_blocks(path):
+                for located in self._read_own(block, path):
+                    self._read_other(located, path, keep_going, waiting)
+                if progress:
+                    progress(len(block.lines))
+        except ImnmFhirError as error:
+            if not keep_going or "--keep-going" in str(error):
+                raise
+            self._read(Located({}, path.name, problem=str(error)))
+        self._store()
+
+    def _read_own(self, block: Block, path: Path) -> Iterator[Located]:
+        """Take the lines that are exactly ours; the others, parsed."""
+        rest = range(len(block.lines))
+        if _is_text(block):
+            place = self.staging.place
+            target = self.staging.folder / f"own-{place}"
+            self.staging.place += len(block.lines)
+            counts = take_own_lines(self.engine, block, path.name, place, target)
+            for table, count in counts.items():
+                self.staging.files[table].append(Path(f"{target}-{table}.parquet"))
+                self.own[table] = self.own.get(table, 0) + count
+            found = self.engine.execute("select number from taken").fetchnumpy()["number"]
+            taken = set(found.tolist())
+            rest = [index for index in rest if index not in taken]  # type: ignore[assignment]
+        for index in rest:
+            line = block.line(index)
+            if line.strip():
+                yield from parse_line(line, path.name, block.first + index)
+
+    def _read_other(
+        self, located: Located, path: Path, keep_going: bool, waiting: list[Located]
+    ) -> None:
+        if located.problem and not keep_going:
+            raise ImnmFhirError(
+                f"{path.name}, line {located.line}: {located.problem}; --keep-going skips such lines"
+            )
+        self.reader.announce(located)
+        if self.reader.needs_medication(located.resource):
+            waiting.append(located)
+        else:
+            self._read(located)
+
+    def _read(self, located: Located) -> None:
+        self.reader.read(located)
+        if sum(map(len, self.reader.rows.values())) >= FLUSH:
+            self._store()
+
+    def _store(self) -> None:
+        for table, rows in self.reader.rows.items():
+            if table == "organization":
+                self.organizations += rows
+            else:
+                self.staging.add(table, rows)
+        self.reader.rows = {}
+
+    def assemble(self) -> Assembled:
+        """Find each row's patient and site; the views `final_*` are there afterwards."""
+        return assemble(
+            self.engine, self.staging, self.organizations, self.site, self.reader.refusals
+        )
+
+    def manifest(self, assembled: Assembled) -> dict[str, Any]:
+        """The manifest without tables, with a count of what became of every resource."""
+        refusals, others = self.reader.refusals, self.reader.others
+        imported = {
+            "resources": sum(self.reader.resources.values()) + sum(self.own.values()),
+            "sites": len(self.organizations) - refusals.organizations,
+            "rows": sum(assembled.rows.values()),
+            "repeated": assembled.repeated,
+            "refused": refusals.total,
+            "not_read": dict(sorted(others.items())),
+        }
+        return new_manifest("fhir", assembled.sites) | {"imported": imported}
+
+    def issues(self, assembled: Assembled) -> tuple[Issue, ...]:
+        """Every issue: what was refused, then what was not understood."""
+        refused = self.reader.refusals.all_issues()
+        return (*refused, *assembled.issues, *self.reader.notes())
+
+    def cohort(self) -> Cohort:
+        """The cohort in memory."""
+        assembled = self.assemble()
+        tables = tables_in_memory(self.engine)
+        return Cohort(self.manifest(assembled), tables, self.issues(assembled))
+
+
+def _is_text(block: Block) -> bool:
+    """Whether the block is UTF-8 throughout; else its bad lines are told one by one."""
+    import pyarrow as pa
+
+    try:
+        block.lines.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

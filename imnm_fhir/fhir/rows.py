@@ -16,7 +16,7 @@ from imnm_fhir.shapes.tree import base_column, holes, load_period, load_shapes
 
 VALUES = ("value_number", "value_code", "value_boolean", "value_date", "value_text")
 # Columns of which at most one may have a value, and columns that need another one.
-ALTERNATIVES = {
+ALTERNATIVES: dict[str, list[tuple[str, ...]]] = {
     "patients": [
         ("birth_date", "birth_date_missing"),
         ("sex", "sex_missing"),
@@ -26,14 +26,17 @@ ALTERNATIVES = {
     "conditions": [("onset_date", "onset_missing"), ("date", "date_missing")],
     "procedures": [("date", "date_missing")],
 }
-NEEDS = {
+NEEDS: dict[str, list[tuple[str, str]]] = {
     "observations": [("comparator", "value_number"), ("value_number", "unit"), ("reference_high", "unit")],
     "medications": [
         ("dose_number", "dose_unit"), ("dose_unit", "dose_number"),
         ("rate_number", "rate_unit"), ("rate_unit", "rate_number"),
     ],
 }  # fmt: skip
-UNITS = {"observations": ("unit",), "medications": ("dose_unit", "rate_unit")}
+UNITS: dict[str, tuple[str, ...]] = {
+    "observations": ("unit",),
+    "medications": ("dose_unit", "rate_unit"),
+}
 # Which types of element take a column of observations; `units`: only elements that have units.
 TAKEN_BY: dict[str, Callable[[Element], bool]] = {
     "value_number": lambda each: each.type == "number" or bool(each.units),
@@ -151,10 +154,10 @@ def _no_text(column: str) -> str:
 
 
 def _together_rules(table: str) -> Iterator[RowRule]:
-    for columns in ALTERNATIVES.get(table, ()):
+    for columns in ALTERNATIVES.get(table, []):
         count = " + ".join(f"(t.{column} is not null)::int" for column in columns)
         yield RowRule(columns[0], f"stands beside {' or '.join(columns[1:])}", f"{count} > 1")
-    for column, other in NEEDS.get(table, ()):
+    for column, other in NEEDS.get(table, []):
         broken = f"t.{column} is not null and t.{other} is null"
         yield RowRule(column, f"needs {other}", broken)
     period = load_period(table)
