@@ -14,7 +14,7 @@ from imnm_fhir.keys import row_key
 class Place:
     """One cell that a finding speaks of: where it stands in the site's file, and its value.
 
-    `field` is the cohort's column, `column` the site's own header, `value` the canonical value; it
+    `code` is the drug or disease of the row; `field` is the cohort's column, `column` the site's own header, `value` the canonical value; it
     is written to the site's own report only.
     """
 
@@ -22,6 +22,7 @@ class Place:
     element: str | None
     time_point: str | None
     n: str | None
+    code: str | None
     field: str
     file: str | None
     sheet: str | None

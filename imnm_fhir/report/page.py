@@ -118,7 +118,7 @@ def _row(finding: Issue, words: Words) -> dict[str, Any]:
     else:
         fact = fact_label(own, words)
         same = finding.value == own.value
-        value = value_label(own, words.language) if same else finding.value
+        value = value_label(own, words) if same else finding.value
     others = [place_text(each, words) for each in found if each != own]
     return {**finding.record(), "fact": fact, "value": value, "facts": others}
 

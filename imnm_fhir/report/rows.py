@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from imnm_fhir.declarations import Code, Element
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
@@ -66,7 +67,7 @@ def place_text(place: Place, words: Words) -> str:
     """One fact with its place, such as `Statin, start: 2015-01-01 (data.csv, row 3, Inicio)`."""
     row = f"{words('row').lower()} {place.row}" if place.row else None
     where = ", ".join(each for each in (place.file, place.sheet, row, place.column) if each)
-    text = f"{fact_label(place, words)}: {value_label(place, words.language) or '-'}"
+    text = f"{fact_label(place, words)}: {value_label(place, words) or '-'}"
     return f"{text} ({where})" if where else text
 
 
@@ -75,18 +76,35 @@ def fact_label(place: Place, words: Words) -> str:
     field = None if place.field.startswith("value_") else words.texts.get(f"field_{place.field}")
     label = element_label(place.element, words.language) or place.table
     visit = time_point_label(place.time_point, words.language)
-    return ", ".join(each for each in (label, field, visit) if each)
+    row = code_label(place, words.language) if place.field != "value_code" else None
+    return ", ".join(each for each in (label, row, field, visit) if each)
 
 
-def value_label(place: Place, language: str) -> str | None:
+def code_label(place: Place, language: str) -> str | None:
+    """The drug or disease of the row, unless the element says it all already."""
+    dictionary = load_dictionary()
+    if place.code is None or place.code == place.element or place.element is None:
+        return None
+    codes = dictionary.value_set_of(place.element, "value_code")
+    return (
+        _label(codes.codes[place.code], language) if codes and place.code in codes.codes else None
+    )
+
+
+def _label(each: Code | Element, language: str) -> str:
+    return each.labels.get(language, each.labels["en"])
+
+
+def value_label(place: Place, words: Words) -> str | None:
     """The value as people read it: a code by its label, a score without its unit."""
     dictionary = load_dictionary()
+    if place.value in ("true", "false"):
+        return words("yes") if place.value == "true" else words("no")
     if place.value is None or not place.element or place.element not in dictionary.elements:
         return place.value
     codes = dictionary.value_set_of(place.element, place.field)
     if codes and place.value in codes.codes:
-        labels = codes.codes[place.value].labels
-        return labels.get(language, labels["en"])
+        return _label(codes.codes[place.value], words.language)
     return ANNOTATION.sub("", place.value)
 
 
@@ -95,7 +113,7 @@ def element_label(element: str | None, language: str) -> str | None:
     if element is None:
         return None
     known = load_dictionary().elements.get(element)
-    return known.labels.get(language, known.labels["en"]) if known else element
+    return _label(known, language) if known else element
 
 
 def time_point_label(time_point: str | None, language: str) -> str | None:
@@ -103,7 +121,7 @@ def time_point_label(time_point: str | None, language: str) -> str | None:
     if time_point is None:
         return None
     code = load_dictionary().value_sets["time_point"].codes.get(time_point)
-    return code.labels.get(language, code.labels["en"]) if code else time_point
+    return _label(code, language) if code else time_point
 
 
 def unjudged_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:

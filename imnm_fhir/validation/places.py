@@ -52,6 +52,7 @@ class CohortRows:
             element=element,
             time_point=row.get("time_point"),
             n=row.get("n"),
+            code=row["value_code"] if table in ("medications", "conditions") else None,
             field=field,
             file=row["file"],
             sheet=row["sheet"],
