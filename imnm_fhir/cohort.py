@@ -174,24 +174,36 @@ def read_cohort(folder: Path) -> Cohort:
     """The cohort in `folder`, each table checked against its hash."""
     manifest = read_manifest(folder)
     tables = {name: _read_table(folder, manifest, name) for name in TABLES}
-    _check_tables(folder, manifest, tables)
+    _check_sites(folder, manifest, tables)
     issues = _read_table(folder, manifest, "issues").to_pylist()
     return Cohort(manifest, tables, tuple(Issue(**row) for row in issues))
 
 
-def _check_tables(
+def _check_sites(
     folder: Path, manifest: Mapping[str, Any], tables: Mapping[str, "pa.Table"]
 ) -> None:
-    """Raise `ImnmFhirError` for a table of another kind, or with rows of a site not in the manifest."""
+    """Raise `ImnmFhirError` for rows of a site that the manifest does not name."""
     for name, table in tables.items():
-        if table.schema != arrow_schema(load_dictionary().tables[name]):
-            raise ImnmFhirError(
-                f"{folder / MANIFEST}: names a file for {name} that is none; harmonise again"
-            )
         if set(table["site"].unique().to_pylist()) - manifest["sites"].keys():
             raise ImnmFhirError(
                 f"{folder}: {name} has rows of a site that the manifest does not name; harmonise again"
             )
+
+
+def _check_kind(folder: Path, name: str, path: Path) -> None:
+    """Raise `ImnmFhirError` for a file that holds another table than the manifest says."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    known = _issue_schema() if name == "issues" else arrow_schema(load_dictionary().tables[name])
+    try:
+        same = pq.read_schema(path).equals(known)
+    except pa.ArrowException:
+        same = False
+    if not same:
+        raise ImnmFhirError(
+            f"{folder / MANIFEST}: names a file for {name} that is none; harmonise again"
+        )
 
 
 def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
@@ -206,6 +218,7 @@ def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
     tables["patients"] = _read_table(folder, manifest, "patients")
     path = table_file(folder, manifest, "observations")
     tables["observations"] = pq.read_table(path, filters=[("element", "in", list(elements))])
+    _check_sites(folder, manifest, tables)
     return Cohort(manifest, tables)
 
 
@@ -244,10 +257,15 @@ def _check_place(folder: Path) -> None:
 def _issue_table(issues: Sequence[Issue]) -> "pa.Table":
     import pyarrow as pa
 
-    schema = pa.schema(
+    return pa.Table.from_pylist([issue.record() for issue in issues], schema=_issue_schema())
+
+
+def _issue_schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema(
         [(name, pa.int32() if name == "row" else pa.string()) for name in ISSUE_COLUMNS]
     )
-    return pa.Table.from_pylist([issue.record() for issue in issues], schema=schema)
 
 
 def _write_parquet(table: "pa.Table", path: Path) -> int:
@@ -292,6 +310,7 @@ def table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
         raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
     if found != entry["sha256"]:
         raise ImnmFhirError(f"{path}: was changed after it was written; harmonise again")
+    _check_kind(folder, name, path)
     return path
 
 

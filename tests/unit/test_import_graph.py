@@ -21,7 +21,7 @@ LAYERS = (
     ("drugs", "readers"),
     ("shapes",),
     ("elements", "sites"),
-    ("cohort", "findings"),
+    ("cohort", "findings", "manifests"),
     ("compare", "derive", "harmonise"),
     ("compiled", "conformance", "definitions", "fhir"),
     ("server",),

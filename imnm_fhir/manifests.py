@@ -1,0 +1,59 @@
+"""The form of a cohort's manifest: what others may rely on, told at once where somebody edited it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from imnm_fhir.dictionary import TABLES
+
+SITE_TEXTS = ("name", "country", "language", "cut_off", "kind", "legal_basis")
+
+
+def manifest_fault(manifest: Mapping[str, Any]) -> str | None:
+    """The first entry that is not what a manifest has there; None where all are."""
+    return next(_faults(manifest), None)
+
+
+def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
+    sites, tables = manifest.get("sites"), manifest.get("tables")
+    if not isinstance(sites, dict):
+        yield "sites"
+    else:
+        yield from (f"sites.{site}" for site, about in sites.items() if not _is_site(about))
+    if not isinstance(tables, dict):
+        yield "tables"
+    else:
+        yield from (f"tables.{name}" for name in TABLES if not _is_file(tables.get(name)))
+    if not _is_file(manifest.get("issues")):
+        yield "issues"
+    if not isinstance(manifest.get("validation"), dict | None):
+        yield "validation"
+    if not isinstance(manifest.get("dictionary_version"), str):
+        yield "dictionary_version"
+    stamps = manifest.get("stamps", [])
+    if not isinstance(stamps, list) or not all(isinstance(each, str) for each in stamps):
+        yield "stamps"
+
+
+def _is_site(about: object) -> bool:
+    if not isinstance(about, dict):
+        return False
+    texts = all(isinstance(about.get(name), str | None) for name in SITE_TEXTS)
+    sources = about.get("sources", [])
+    lists = isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
+    return texts and lists and "name" in about and _is_day(about.get("cut_off"))
+
+
+def _is_day(text: str | None) -> bool:
+    try:
+        return text is None or date.fromisoformat(text) is not None
+    except ValueError:
+        return False
+
+
+def _is_file(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and all(isinstance(entry.get(name), str) for name in ("file", "sha256"))
+        and type(entry.get("rows")) is int
+    )
