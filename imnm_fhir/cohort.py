@@ -8,7 +8,9 @@ ever half-written, and a patient who is taken out is in no file that remains.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +22,17 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
 from imnm_fhir.issues import Issue
 from imnm_fhir.manifests import manifest_fault
-from imnm_fhir.written import replace_atomically
+from imnm_fhir.written import alone_in, remove_unfinished, replace_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# What a first writing leaves that was killed before its manifest.
+UNFINISHED = re.compile(
+    r"tables(/\.?[a-z]+\.[0-9a-f]+\.(parquet|part))?|\.manifest\.[0-9a-f]+\.part\.json"
+)
 ROW_GROUP = 100_000  # rows of a table that are read at a time
 
 
@@ -120,6 +126,7 @@ def write_folder(
     order of the key, and returns its rows. Otherwise as `write_cohort`.
     """
     _check_place(folder)
+    new = [each for each in (folder / "tables", folder) if not each.exists()]
     try:
         (folder / "tables").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -127,21 +134,60 @@ def write_folder(
             f"{folder}: cannot be made ({error.strerror}); choose another --out"
         ) from None
     written = dict(manifest)
-    written["tables"] = {name: _commit_table(name, folder, write_table) for name in TABLES}
-    table = _issue_table(issues)
-    written["issues"] = _commit_table("issues", folder, lambda _, path: _write_parquet(table, path))
-    write_manifest(written, folder)
+    with alone_in(folder):
+        try:
+            written["tables"] = {name: _commit_table(name, folder, write_table) for name in TABLES}
+            written["issues"] = _commit_table(
+                "issues", folder, lambda _, path: _write_parquet(_issue_table(issues), path)
+            )
+            _commit(written, folder)
+        except BaseException:  # Ctrl-C too
+            _take_back(folder, new)
+            raise
     return written
 
 
 def write_manifest(manifest: Mapping[str, Any], folder: Path) -> None:
-    """Commit: replace the manifest in one step, then remove the tables that it does not name."""
+    """Commit: replace the manifest in one step, then remove the tables that it does not name.
+
+    Raises `ImnmFhirError` where the tables that it names were replaced meanwhile.
+    """
+    with alone_in(folder):
+        if not all((folder / name).is_file() for name in _named(manifest)):
+            raise ImnmFhirError(f"{folder}: was written anew meanwhile; run the command again")
+        _commit(manifest, folder)
+
+
+def _commit(manifest: Mapping[str, Any], folder: Path) -> None:
     with replace_atomically(folder / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    named = {entry["file"] for entry in [*manifest["tables"].values(), manifest["issues"]] if entry}
+    _remove_others(folder, _named(manifest))
+
+
+def _named(manifest: Mapping[str, Any]) -> set[str]:
+    entries = [*manifest["tables"].values(), manifest["issues"]]
+    return {str(entry["file"]) for entry in entries if entry}
+
+
+def _remove_others(folder: Path, named: set[str]) -> None:
     for path in (folder / "tables").iterdir():
         if f"tables/{path.name}" not in named:
-            path.unlink()
+            try:
+                path.unlink()
+            except OSError as error:
+                raise ImnmFhirError(
+                    f"{path}: is of no use any more and cannot be removed ({error.strerror}); close "
+                    "the program that holds it open and remove it"
+                ) from None
+
+
+def _take_back(folder: Path, new: Sequence[Path]) -> None:
+    """Remove what was written and not committed; the folder is as it was before."""
+    with suppress(OSError, ImnmFhirError):  # the error that led here is the one to tell
+        named = _named(read_manifest(folder)) if (folder / MANIFEST).is_file() else set()
+        _remove_others(folder, named)
+        for each in new:
+            each.rmdir()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -250,7 +296,10 @@ def table_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
 def _check_place(folder: Path) -> None:
     if folder.is_file():
         raise ImnmFhirError(f"{folder}: is a file; give a folder as --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    if not all(UNFINISHED.fullmatch(name) for name in names):
         raise ImnmFhirError(f"{folder}: exists and holds no cohort; choose an empty or new folder")
 
 
@@ -291,7 +340,7 @@ def _commit_table(
             f"{folder}: cannot be written ({error.strerror or error}); free space or choose another --out"
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        remove_unfinished(unfinished)
     return {"file": file, "sha256": digest, "rows": rows}
 
 

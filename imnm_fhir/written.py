@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from numbers import Integral
@@ -59,8 +59,40 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             raise  # another file's error, not ours to explain
         raise ImnmFhirError(f"{path}: cannot be written: {_reason(error, target)}") from error
     finally:
-        if target.parent.is_dir():
-            unfinished.unlink(missing_ok=True)
+        remove_unfinished(unfinished)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove a file that was not finished; where the disk lets nothing be written there is none."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes that write here; the system lets go when one dies.
+
+    Raises `ImnmFhirError` where another one holds it. A disk without locks goes unguarded.
+    """
+    if os.name != "posix":  # Windows does not lock folders
+        yield
+        return
+    import fcntl
+
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ImnmFhirError(
+                f"{folder}: another imnm-fhir is writing here; wait until it has finished"
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
+                raise
+        yield
+    finally:
+        os.close(place)
 
 
 def _reason(error: OSError, target: Path) -> str:
