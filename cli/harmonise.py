@@ -48,5 +48,6 @@ def source_lines(manifest: Mapping[str, Any]) -> list[str]:
         )
         unread = source["columns_unread"]
         if unread:
-            lines.append(f"{place}: {len(unread)} columns not read: {', '.join(unread)}")
+            columns = "column" if len(unread) == 1 else "columns"
+            lines.append(f"{place}: {len(unread)} {columns} not read: {', '.join(unread)}")
     return lines

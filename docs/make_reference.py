@@ -1,12 +1,14 @@
 """Writes docs/reference/ from what the program itself reads: commands, dictionary, rules, cases, study.
 
-`python docs/make_reference.py` writes the pages that changed and says which; `make docs` calls it.
+`python docs/make_reference.py` writes the pages that changed and says which, then has
+docs/run_examples.py run the commands in all other pages; `make docs` calls it.
 The pages are committed, so that they can be read in the repository and reviewed with the change that
 made them; tests/unit/test_docs.py fails when one is stale.
 """
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from imnm_fhir.cli.main import COMMANDS, EXIT_CODES, imnm_fhir
 from imnm_fhir.derive.columns import CASE_COLUMNS
 from imnm_fhir.dictionary import Code, Element, load_dictionary
 from imnm_fhir.findings import Rule
+from imnm_fhir.sites.fields import fields_of
 from imnm_fhir.terminology import Coding, load_project, mappings
 from imnm_fhir.validation.catalogue import load_catalogue
 
@@ -61,7 +64,7 @@ def commands_page() -> str:
         "# Commands",
         "Data go to stdout or into files, messages and progress to stderr. The same help is shown by"
         " `imnm-fhir COMMAND --help`. All verbs exist as functions of the library, too"
-        " (`import imnm_fhir; help(imnm_fhir)`).",
+        " (`imnm_fhir.api`).",
         _help(imnm_fhir, group),
     ]
     for name in COMMANDS:
@@ -117,9 +120,13 @@ def elements_page() -> str:
     ]
     for name, title in TITLES.items():
         resource = dictionary.tables[name].resource
+        fields = ", ".join(f"`{field}`" for field in fields_of(dictionary.tables[name]))
         header = ("element", "definition", "value", "codes", "es, de")
         rows = [_element(each) for each in dictionary.of_table(name).values()]
-        parts += [f"## {title}", f"One row is one FHIR {resource}.", table(header, rows)]
+        about = (
+            f"One row is one FHIR {resource}. Fields that a column of a site may fill: {fields}."
+        )
+        parts += [f"## {title}", about, table(header, rows)]
     return "\n\n".join(parts)
 
 
@@ -313,6 +320,7 @@ def main() -> None:
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
             print(f"written: docs/reference/{name}.md", file=sys.stderr)
+    subprocess.run([sys.executable, DOCS / "run_examples.py"], check=True)
 
 
 if __name__ == "__main__":

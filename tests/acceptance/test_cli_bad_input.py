@@ -128,7 +128,7 @@ def test_unknown_column_is_listed_kept_out_and_counted() -> None:
     Path("patients.csv").write_text("\n".join(wider) + "\n", "utf-8")
     ran = harmonise()
     check_silence(ran)
-    assert ran.code == 0 and "patients.csv: 1 columns not read: Telefon\n" in ran.err
+    assert ran.code == 0 and "patients.csv: 1 column not read: Telefon\n" in ran.err
     rows = read_cohort(Path("cohort")).tables["observations"].to_pylist()
     assert not any("KANARIE" in str(row["column"]) for row in rows)
 
