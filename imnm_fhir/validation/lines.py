@@ -75,5 +75,6 @@ def _scalar(node: Any, faults: list[tuple[int, str]]) -> Any:
         return word  # dates stay text: the limits of a rule are text, too
     if node.tag == "tag:yaml.org,2002:bool" and word.lower() not in ("true", "false"):
         faults.append((node.start_mark.line + 1, f"YAML reads {word} as a truth value; quote it"))
+        return word
     constructor = yaml.SafeLoader("")
     return constructor.construct_object(node)

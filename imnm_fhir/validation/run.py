@@ -163,7 +163,9 @@ def _judge(
     """Run the checks of one suite; the places that broke each one."""
     owners = _owners(frame, run.patients)
     broken = {}
-    for check, (violated, unsure) in failing_rows(frame, built).items():
+    failing = failing_rows(frame, _asked(frame, built))
+    for check in built:
+        violated, unsure = failing.get(check, (frozenset(), frozenset()))
         states = row_states(check, frame, violated, unsure)
         run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
         _compare(run, check, frame, states)
@@ -171,6 +173,31 @@ def _judge(
             run.hits.append(_hit(check, frame, table, place))
         broken[check] = violated
     return broken
+
+
+def _asked(
+    frame: "pd.DataFrame", built: Mapping[Check, tuple[Any, Any]]
+) -> dict[Check, tuple[Any, Any]]:
+    """What there is to ask: no check without a row to judge, no `sure` where all is exact."""
+    asked = {}
+    for check, (expectation, sure) in built.items():
+        judged = row_states(check, frame, frozenset(), frozenset()) == SATISFIED
+        if judged.any():
+            asked[check] = (expectation, sure if _inexact(check, frame, judged) else None)
+    return asked
+
+
+def _inexact(check: Check, frame: "pd.DataFrame", judged: Any) -> bool:
+    """Whether `sure` can answer otherwise: not where it names columns that hold the same."""
+    sure = check.sure or check.kwargs
+    for name, value in sure.items():
+        plain = check.kwargs.get(name)
+        if value == plain:
+            continue
+        columns = isinstance(value, str) and isinstance(plain, str)
+        if not columns or not frame[plain][judged].equals(frame[value][judged]):
+            return True
+    return False
 
 
 def _hit(check: Check, frame: "pd.DataFrame", table: "pa.Table | None", place: int) -> Hit:

@@ -114,7 +114,11 @@ def _read_suite(
         faults.add(f"name must be {suite}", "name")
     reader = _Reader(suite, rules, columns, faults)
     checks = [reader.check(place, each) for place, each in enumerate(raw["expectations"])]
-    return [check for check in checks if check], faults.found
+    return [check for check in checks if check], sorted(faults.found, key=_line_of)
+
+
+def _line_of(fault: str) -> int:
+    return int(re.findall(r"line (\d+)", fault)[0])
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from imnm_fhir.validation import load_catalogue
 from imnm_fhir.validation.across import read_queries
 from imnm_fhir.validation.catalogue import expectations
 from imnm_fhir.validation.frames import known_columns
+from imnm_fhir.validation.hits import Run
 from imnm_fhir.validation.outcomes import NOT_APPLICABLE, REASONS, SATISFIED, VIOLATED
-from imnm_fhir.validation.run import Run, run_rules
+from imnm_fhir.validation.run import run_rules
 from imnm_fhir.validation.suites import read_suites
 from tests.spec.rule_patients import (
     OTHER_SITE,
