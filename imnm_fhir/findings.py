@@ -177,7 +177,7 @@ class Validation:
         lines = [verdict, f"findings: {counts}"]
         lines.append(f"{len(self.outcomes)} rules ran; {unjudged} could not judge every patient")
         if self.waived:
-            lines.append(f"{len(self.waived)} findings let through by waivers")
+            lines.append(f"let through by waivers: {len(self.waived)}")
         return lines
 
     def counts(self) -> dict[str, int]:

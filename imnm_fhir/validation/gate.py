@@ -113,7 +113,9 @@ def gate(
     if failing and need_validation and not exclude_failing:
         if not allow_errors:
             raise FindingsError(_refusal(len(failing)))
-        stamp = f"{today.isoformat()}: {len(failing)} patients with impossible findings were let through"
+        stamp = (
+            f"{today.isoformat()}: patients let through with impossible findings: {len(failing)}"
+        )
     excluded = failing if exclude_failing else set()
     counts, leaving = _sort(cohort, today, excluded, waivers)
     flow = Flow(tuple(SiteFlow(site=site, **vars(each)) for site, each in counts.items()), stamp)

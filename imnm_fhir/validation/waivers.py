@@ -83,7 +83,8 @@ def check_waivers(
 
 def _unknown_patient(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, 3)
-    return f"no patient is called '{name}'" + (f"; near: {', '.join(near)}" if near else "")
+    hint = f"; near: {', '.join(near)}" if near else ""
+    return f"no patient is called '{name}'{hint}; one of another site needs site = ..."
 
 
 def waive(

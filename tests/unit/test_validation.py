@@ -100,7 +100,7 @@ def test_a_waiver_for_nobody_is_an_error_with_near_names() -> None:
     with pytest.raises(Problems) as raised:
         validate(cohort(*broken()), waivers=unknown)
     assert raised.value.problems == [
-        "waiver 1: no patient is called 'P22'; near: P2",
+        "waiver 1: no patient is called 'P22'; near: P2; one of another site needs site = ...",
         "waiver 2: no rule is called 'M1'; near: M01",
     ]
 
