@@ -41,7 +41,7 @@ def _is_site(about: object) -> bool:
     texts = all(isinstance(about.get(name), str | None) for name in SITE_TEXTS)
     sources = about.get("sources", [])
     lists = isinstance(sources, list) and all(isinstance(each, dict) for each in sources)
-    return texts and lists and "name" in about and _is_day(about.get("cut_off"))
+    return texts and lists and _is_day(about.get("cut_off"))
 
 
 def _is_day(text: str | None) -> bool:

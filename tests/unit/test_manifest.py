@@ -39,7 +39,6 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         ((*PATIENTS, "sha256"), 5, "tables.patients"),
         (("issues",), None, "issues"),
         (("sites",), [], "sites"),
-        (SITE, {}, "sites.here"),
         (SITE, "Here", "sites.here"),
         ((*SITE, "cut_off"), "yesterday", "sites.here"),
         ((*SITE, "cut_off"), 5, "sites.here"),
