@@ -14,8 +14,8 @@ from imnm_fhir.keys import row_key
 class Place:
     """One cell that a finding speaks of: where it stands in the site's file, and its value.
 
-    `code` is the drug or disease of the row; `field` is the cohort's column, `column` the site's own header, `value` the canonical value; it
-    is written to the site's own report only.
+    `code` is the drug or disease of the row; `field` is the cohort's column, `column` the site's own
+    header, `value` the canonical value; it is written to the site's own report only.
     """
 
     table: str
