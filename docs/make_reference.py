@@ -59,7 +59,8 @@ def anchor(name: str) -> str:
 
 def commands_page() -> str:
     """The help of every command, as the command line shows it."""
-    group = click.Context(imnm_fhir, info_name="imnm-fhir", terminal_width=88, max_content_width=88)
+    width = {"terminal_width": 88, "max_content_width": 88}
+    group = click.Context(imnm_fhir, info_name="imnm-fhir", **imnm_fhir.context_settings, **width)
     parts = [
         "# Commands",
         "Data go to stdout or into files, messages and progress to stderr. The same help is shown by"
@@ -70,9 +71,7 @@ def commands_page() -> str:
     for name in COMMANDS:
         command = imnm_fhir.get_command(group, name)
         assert command is not None
-        context = click.Context(
-            command, parent=group, info_name=name, terminal_width=88, max_content_width=88
-        )
+        context = click.Context(command, parent=group, info_name=name, **width)
         parts += [f"## imnm-fhir {name}", _help(command, context)]
     return "\n\n".join(parts)
 
