@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -59,7 +60,7 @@ def anchor(name: str) -> str:
 
 def commands_page() -> str:
     """The help of every command, as the command line shows it."""
-    width = {"terminal_width": 88, "max_content_width": 88}
+    width: dict[str, Any] = {"terminal_width": 88, "max_content_width": 88}
     group = click.Context(imnm_fhir, info_name="imnm-fhir", **imnm_fhir.context_settings, **width)
     parts = [
         "# Commands",
