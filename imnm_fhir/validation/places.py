@@ -68,7 +68,7 @@ class CohortRows:
         (`sources`, `headers`: element, time_point, n, field, header).
         """
         read = REASON_OF.get(field, field)
-        listed = self._headers.get((row["file"], row["sheet"], element, read), [])
+        listed = self._headers.get((row["site"], row["file"], row["sheet"], element, read), [])
         fitting = {
             header
             for time_point, n, header in listed
@@ -95,10 +95,10 @@ REASON_OF = {reason: field for field, reason in MISSING.items()} | {
 
 def _headers(manifest: Mapping[str, Any]) -> Headers:
     found: Headers = defaultdict(list)
-    for about in manifest["sites"].values():
+    for site, about in manifest["sites"].items():
         for source in about.get("sources") or []:
             for element, time_point, n, field, header in source.get("headers", []):
-                key = (source["file"], source.get("sheet"), element, field)
+                key = (site, source["file"], source.get("sheet"), element, field)
                 found[key].append((time_point, n, header))
     return found
 
