@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import arrow_schema, write_folder
 from imnm_fhir.dictionary import TABLES, load_dictionary
-from imnm_fhir.fhir.compiled_write import sql_text
 from imnm_fhir.issues import Issue
 
 if TYPE_CHECKING:
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-# Rows that DuckDB holds per thread while it writes: a multiple of its vectors, small for memory's sake.
-ROW_GROUP = 20_480
+BATCH = 32_768  # rows that are on their way at a time
 
 
 def tables_in_memory(engine: "duckdb.DuckDBPyConnection") -> dict[str, "pa.Table"]:
@@ -37,10 +35,20 @@ def write_cohort_folder(
     """Write the views `final_*` as a cohort in `folder`; returns the manifest as written."""
 
     def write_table(name: str, path: Path) -> int:
-        how = f"format parquet, compression zstd, row_group_size {ROW_GROUP}"
-        copied = engine.execute(
-            f"copy (from final_{name}) to {sql_text(str(path))} ({how})"
-        ).fetchone()
-        return int(copied[0]) if copied else 0
+        return _write_view(engine, name, path)
 
     return write_folder(folder, manifest, write_table, issues)
+
+
+def _write_view(engine: "duckdb.DuckDBPyConnection", name: str, path: Path) -> int:
+    """Stream a view into Parquet, with the same schema as `write_cohort`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema, rows = arrow_schema(load_dictionary().tables[name]), 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in engine.sql(f"from final_{name}").to_arrow_reader(BATCH):
+            table = pa.Table.from_batches([batch]).select(schema.names).cast(schema)
+            writer.write_table(table, row_group_size=BATCH)
+            rows += table.num_rows
+    return rows

@@ -140,7 +140,10 @@ def _value(path: _Path) -> str:
         return f"cast({sql} as boolean)"
     if hole.kind == "text" and hole.prefix:
         return f"substr({sql}, {len(hole.prefix) + 1})"
-    if hole.kind in ("text", "date", "number"):
+    if hole.kind == "number":  # DuckDB writes 0.000001 as 1e-06
+        plain = f"rtrim(rtrim(cast(cast({sql} as decimal(38, 6)) as varchar), '0'), '.')"
+        return f"case when contains({sql}, 'e') then {plain} else {sql} end"
+    if hole.kind in ("text", "date"):
         return sql
     # The last coding is the project's own where there is one, so that no two keys share it.
     code = f"{sql}[-1].code" if hole.kind == "coding" else sql

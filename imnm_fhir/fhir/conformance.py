@@ -20,6 +20,8 @@ from imnm_fhir.shapes.tree import holes, load_shapes
 if TYPE_CHECKING:
     import duckdb
 
+TEXTS = ("patient", "n", "value_text")  # columns that hold what a site wrote
+
 
 def check_conformance(cohort: Cohort) -> list[Issue]:
     """What keeps the cohort from being written as FHIR: one issue per table, element and rule.
@@ -127,10 +129,19 @@ def _exemplars(
 ) -> Iterator[tuple[dict[str, Any], int]]:
     valued, free = _told_apart(table)
     groups = [*valued, *(f"{column} is null" for column in free)]
-    chosen = [*valued, *(f"any_value({column})" for column in free)]
+    chosen = [*valued, *(_exemplar(column) for column in free)]
     query = f"select {', '.join(chosen)}, count(*) from {table} group by {', '.join(groups)}"
     for *values, count in engine.execute(query).fetchall():
         yield dict(zip((*valued, *free), values, strict=True)), count
+
+
+def _exemplar(column: str) -> str:
+    """Any value of a column; of free text any text, since the row rules look at the text itself.
+
+    (Of blanks `fhir.resources` knows the plain one alone, while FHIR takes others too.)
+    """
+    value = f"if({column} is not null, 'x', null)" if column in TEXTS else column
+    return f"any_value({value})"
 
 
 _accepted: set[tuple[str, tuple[object, ...]]] = set()

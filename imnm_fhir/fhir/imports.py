@@ -21,6 +21,7 @@ from imnm_fhir.fhir.files import (
     read_blocks,
     read_file,
 )
+from imnm_fhir.fhir.own_export import open_own_export, trusted_manifest
 from imnm_fhir.fhir.own_lines import prepare_own_lines, take_own_lines
 from imnm_fhir.fhir.reading import ResourceReader, Row
 from imnm_fhir.issues import Issue
@@ -59,6 +60,10 @@ def read_cohort_from_files(
     Raises `ImnmFhirError` with file and line for what is no FHIR; with `keep_going` such lines stand
     in `issues`.
     """
+    exported = trusted_manifest(source)
+    if exported:
+        with open_own_export(source, exported, MEMORY, None) as (engine, manifest):
+            return Cohort(manifest, tables_in_memory(engine))
     with _Import.open(site) as state:
         state.read_files(source, keep_going, None)
         return state.cohort()
@@ -76,6 +81,10 @@ def import_files(
 
     As `read_cohort_from_files`; a cohort that is in `out` is replaced in one step.
     """
+    exported = trusted_manifest(source)
+    if exported:
+        with open_own_export(source, exported, MEMORY, progress) as (engine, manifest):
+            return write_cohort_folder(engine, manifest, (), out)
     with _Import.open(site) as state:
         state.read_files(source, keep_going, progress)
         assembled = state.assemble()

@@ -1,0 +1,83 @@
+"""Reading an NDJSON folder that we wrote and nobody changed: straight from lines to tables."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.cohort import new_manifest
+from imnm_fhir.dictionary import TABLES, load_dictionary
+from imnm_fhir.engine import open_engine
+from imnm_fhir.fhir.assembly import staged_schema
+from imnm_fhir.fhir.compiled_read import prepare_values, resource_columns, rows_query
+from imnm_fhir.fhir.compiled_write import sql_text
+from imnm_fhir.fhir.files import changed_files, own_manifest, read_file
+from imnm_fhir.shapes import match
+from imnm_fhir.shapes.match import check_match
+from imnm_fhir.shapes.tree import load_shapes
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST = 1 << 24  # bytes of a line
+
+
+def trusted_manifest(source: Path) -> dict[str, Any] | None:
+    """The manifest of a folder of checked NDJSON of ours, every file with its hash; else None."""
+    manifest = own_manifest(source) if source.is_dir() else None
+    if manifest is None or not manifest.get("checked"):
+        return None
+    if manifest["dictionary_version"] != load_dictionary().version:
+        return None
+    return None if changed_files(source, manifest) else manifest
+
+
+@contextmanager
+def open_own_export(
+    folder: Path, exported: Mapping[str, Any], memory: str, progress: Callable[[int], None] | None
+) -> Iterator[tuple["duckdb.DuckDBPyConnection", dict[str, Any]]]:
+    """An engine with the views `final_*` over the folder's files, and the cohort's manifest.
+
+    The files are in the order of the key, and so are the views' rows.
+    """
+    by_kind = {about["resourceType"]: name for name, about in exported["files"].items()}
+    with open_engine(memory_limit=memory, ordered=True) as engine:
+        prepare_values(engine)
+        for table in TABLES:
+            name = by_kind.get(load_shapes()[table].resource)
+            if name is None:
+                engine.register(f"final_{table}", _empty(table))
+            else:
+                engine.execute(
+                    f"create temp view final_{table} as {_final_query(table, folder / name)}"
+                )
+        resources = sum(about["resources"] for about in exported["files"].values())
+        if progress:
+            progress(resources)
+        yield engine, _manifest(folder, by_kind.get("Organization"), resources)
+
+
+def _empty(table: str) -> Any:
+    return staged_schema(table).empty_table().select(load_dictionary().tables[table].columns)
+
+
+def _final_query(table: str, path: Path) -> str:
+    how = f"format='newline_delimited', columns={resource_columns(table)}, maximum_object_size={LONGEST}"
+    rows = rows_query(table, f"read_json({sql_text(str(path))}, {how}) r")
+    data = ", ".join(load_dictionary().tables[table].data_columns)
+    nothing = "cast(null as varchar) as sheet, cast(null as integer) as row"
+    provenance = f'{sql_text(path.name)} as file, {nothing}, cast(null as varchar) as "column"'
+    return f"select {data}, {provenance} from ({rows})"
+
+
+def _manifest(folder: Path, organizations: str | None, resources: int) -> dict[str, Any]:
+    found = read_file(folder / organizations) if organizations else ()
+    rows = [check_match(match(located.resource)) for located in found]
+    sites = {
+        row["site"]: {key: row.get(key) for key in ("name", "country", "language")} for row in rows
+    }
+    imported = {
+        "resources": resources, "sites": len(sites), "rows": resources - len(sites),
+        "repeated": 0, "refused": 0, "not_read": {},
+    }  # fmt: skip
+    return new_manifest("fhir", sites) | {"imported": imported}
