@@ -253,7 +253,7 @@ def _check_kind(folder: Path, name: str, path: Path) -> None:
 
 
 def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
-    """The patients of a cohort with the observations of some elements; nothing else is in memory.
+    """The patients of a cohort with observations and issues of some elements; nothing else is in memory.
 
     The other tables are empty: enough to say who may leave, however large the cohort is.
     """
@@ -265,7 +265,10 @@ def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
     path = table_file(folder, manifest, "observations")
     tables["observations"] = pq.read_table(path, filters=[("element", "in", list(elements))])
     _check_sites(folder, manifest, tables)
-    return Cohort(manifest, tables)
+    issues = pq.read_table(
+        table_file(folder, manifest, "issues"), filters=[("element", "in", list(elements))]
+    )
+    return Cohort(manifest, tables, tuple(Issue(**row) for row in issues.to_pylist()))
 
 
 def keep_patients(cohort: Cohort, patients: "pa.Table | set[tuple[str, str]]") -> Cohort:

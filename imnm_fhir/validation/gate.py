@@ -37,6 +37,7 @@ SAID = {  # why a patient stays at home, in words
     "unknown": "consent unknown and no legal basis",
     "none": "no consent sent and no legal basis",
     "unclear": "consent holds or not: its dates are too coarse",
+    "unreadable": "consent was sent and cannot be read",
 }
 
 
@@ -181,7 +182,11 @@ def _sort(
 
 
 def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
-    """By site and patient, the state of consent on `today` (`imnm_fhir.derive.consent`)."""
+    """By site and patient, the state of consent on `today` (`imnm_fhir.derive.consent`).
+
+    One more state, unreadable: a cell on consent has an issue, so it may say no, or be over, and
+    neither the rest of the consent nor a legal basis lets the patient leave.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -191,12 +196,18 @@ def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
     tables["patients"] = cohort.tables["patients"]
     tables["observations"] = observations.filter(pc.is_in(observations["element"], value_set=about))
     sites = cohort.manifest["sites"]
-    return {
+    states = {
         (facts.site, facts.patient): consent_columns(
             facts, today, sites.get(facts.site, {}).get("legal_basis")
         )["consent"]
         for facts in each_patient(replace(cohort, tables=tables))
     }
+    for issue in cohort.issues:
+        who = (str(issue.site), str(issue.patient))
+        if issue.element in CONSENT_ELEMENTS and issue.kind != "note":
+            if states.get(who) in MAY_LEAVE:
+                states[who] = "unreadable"
+    return states
 
 
 def remove_patient(cohort: Cohort, site: str, patient: str) -> Cohort:

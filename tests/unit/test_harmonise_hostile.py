@@ -1,13 +1,16 @@
 """Site files that would give a wrong value in silence: stopped, or null with an issue."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from imnm_fhir.cohort import read_people, write_cohort
 from imnm_fhir.errors import Problems
 from imnm_fhir.harmonise import harmonise, harmonise_tables
 from imnm_fhir.pseudonyms import pseudonym
 from imnm_fhir.sites import parse_site_mapping
+from imnm_fhir.validation import CONSENT_ELEMENTS, consent_states, gate
 from tests.unit.small_site import (
     CK,
     SEX,
@@ -160,3 +163,34 @@ def test_a_guessed_encoding_is_asked_about(tmp_path: Path) -> None:
     path.write_bytes("ID;Sexo;Nota\n1;M;患者は筋力低下を訴えた\n".encode("shift-jis"))
     cohort = harmonise([path], site(SEX))
     assert [(each.rule, each.file) for each in cohort.issues] == [("encoding-guessed", "site.csv")]
+
+
+# --- Consent that cannot be read
+
+
+@pytest.mark.parametrize("basis", ['legal_basis = "a law"', ""])
+@pytest.mark.parametrize(
+    ("answer", "until", "leaves"),
+    [
+        ("Sí", "2030-01-01", True),
+        ("Sí", "2021-02-31", False),  # over, or not
+        ("Revocado", "", False),  # a word that nobody mapped may be a withdrawal
+    ],
+)
+def test_a_patient_whose_consent_cannot_be_read_stays_at_home(
+    tmp_path: Path, basis: str, answer: str, until: str, leaves: bool
+) -> None:
+    columns = (
+        '"C" = { element = "consent_reuse", words = "answer", unmapped = "issue" }\n'
+        '"F" = { element = "consent_valid_to" }\n'
+    )
+    styles = f'{STYLES}[words.answer]\n"Sí" = "yes"\n"No" = "no"\n'
+    text = site_text(SEX + columns, styles).replace('legal_basis = "synthetic data"', basis)
+    table_of_one = patients({"C": [answer], "F": [until]})
+    cohort = harmonise_tables([table_of_one], parse_site_mapping(text, "site.toml"))
+    write_cohort(cohort, tmp_path)
+    day = date(2022, 7, 1)
+    for each in (cohort, read_people(tmp_path, CONSENT_ELEMENTS)):
+        assert (consent_states(each, day) == {("here", "P1"): "valid"}) is leaves
+        _, flow = gate(each, today=day, need_validation=False)
+        assert flow.passed_on == int(leaves)
