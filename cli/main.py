@@ -76,7 +76,10 @@ def main() -> None:
         sys.exit(USAGE)
     except ImnmFhirError as error:
         _leave(str(error), error.exit_code)
-    except Exception:  # a bug: shown whole, so that it can be reported
+    except Exception as error:
+        if "KeyboardInterrupt" in str(error):  # DuckDB wraps a Ctrl-C in an error of its own
+            _leave("interrupted; what was there before is as it was", INTERRUPTED)
+        # a bug: shown whole, so that it can be reported
         traceback.print_exc()
         _leave("a bug of imnm-fhir; please report the lines above, without patients' values", BUG)
     sys.exit(code if isinstance(code, int) else FINE)

@@ -1,7 +1,7 @@
 """The gate: who may leave a site, and who stays at home, counted by reason. And taking one out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from imnm_fhir.validation.catalogue import load_catalogue
 from imnm_fhir.validation.waivers import CONSENT, check_waivers
 
 if TYPE_CHECKING:
-    pass
+    import pyarrow as pa
 
 Patient = tuple[str, str]
 CONSENT_ELEMENTS = (
@@ -28,6 +28,7 @@ CONSENT_ELEMENTS = (
     CONSENT_TO,
     LEGAL_BASIS,
 )  # all that the gate reads
+ANSWER = ("element", "value_code", "missing")
 OWN_WORD = ("no", "withdrawn")  # what a patient said; no committee and no law overrules it
 SAID = {  # why a patient stays at home, in words
     "no": "consent refused",
@@ -184,8 +185,8 @@ def _sort(
 def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
     """By site and patient, the state of consent on `today` (`imnm_fhir.derive.consent`).
 
-    One more state, unreadable: a cell on consent has an issue, so it may say no, or be over, and
-    neither the rest of the consent nor a legal basis lets the patient leave.
+    One more state, unreadable: what was sent on consent may say no, or be over, so neither the rest
+    of it nor a legal basis lets the patient leave.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -202,12 +203,20 @@ def consent_states(cohort: Cohort, today: date) -> dict[Patient, str]:
         )["consent"]
         for facts in each_patient(replace(cohort, tables=tables))
     }
-    for issue in cohort.issues:
-        who = (str(issue.site), str(issue.patient))
-        if issue.element in CONSENT_ELEMENTS and issue.kind != "note":
-            if states.get(who) in MAY_LEAVE:
-                states[who] = "unreadable"
+    for who in _unreadable(cohort, tables["observations"]):
+        if states.get(who) in MAY_LEAVE:
+            states[who] = "unreadable"
     return states
+
+
+def _unreadable(cohort: Cohort, observations: "pa.Table") -> Iterator[Patient]:
+    """Whose cells on consent have an issue, or whose answer is text that no code stands for."""
+    for issue in cohort.issues:
+        if issue.element in CONSENT_ELEMENTS and issue.kind != "note":
+            yield str(issue.site), str(issue.patient)
+    for row in observations.select(["site", "patient", *ANSWER]).to_pylist():
+        if row["element"] == CONSENT_ELEMENT and not (row["value_code"] or row["missing"]):
+            yield row["site"], row["patient"]
 
 
 def remove_patient(cohort: Cohort, site: str, patient: str) -> Cohort:

@@ -35,7 +35,10 @@ def load_waivers(path: Path) -> tuple[Waiver, ...]:
     starts = [n for n, line in enumerate(text.splitlines(), 1) if line.strip() == "[[waiver]]"]
     faults = [f"{path}: unknown key '{key}'; it holds [[waiver]]" for key in raw if key != "waiver"]
     waivers = []
-    for number, entry in enumerate(raw.get("waiver", [])):
+    entries = raw.get("waiver", [])
+    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
+        raise ImnmFhirError(f"{path}: waiver is no list; write [[waiver]], in double brackets")
+    for number, entry in enumerate(entries):
         line = starts[number] if number < len(starts) else 1
         found = _entry_faults(entry)
         faults += [f"{path}, line {line}: {each}" for each in found]

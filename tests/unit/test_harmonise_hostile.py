@@ -168,6 +168,7 @@ def test_a_guessed_encoding_is_asked_about(tmp_path: Path) -> None:
 # --- Consent that cannot be read
 
 
+@pytest.mark.parametrize("unmapped", ["issue", "text"])
 @pytest.mark.parametrize("basis", ['legal_basis = "a law"', ""])
 @pytest.mark.parametrize(
     ("answer", "until", "leaves"),
@@ -178,10 +179,10 @@ def test_a_guessed_encoding_is_asked_about(tmp_path: Path) -> None:
     ],
 )
 def test_a_patient_whose_consent_cannot_be_read_stays_at_home(
-    tmp_path: Path, basis: str, answer: str, until: str, leaves: bool
+    tmp_path: Path, unmapped: str, basis: str, answer: str, until: str, leaves: bool
 ) -> None:
     columns = (
-        '"C" = { element = "consent_reuse", words = "answer", unmapped = "issue" }\n'
+        f'"C" = {{ element = "consent_reuse", words = "answer", unmapped = "{unmapped}" }}\n'
         '"F" = { element = "consent_valid_to" }\n'
     )
     styles = f'{STYLES}[words.answer]\n"Sí" = "yes"\n"No" = "no"\n'

@@ -194,3 +194,11 @@ def test_dates_beyond_the_calendar_of_the_engine_are_judged() -> None:
     late = observation("P1", "ck", n="2", value_number="4000", unit="U/L", date="9999-12-31")
     found = findings(validate(cohort(person("P1"), old, late)).findings, "D09")
     assert sorted(each.part or "" for each in found) == ["future-date", "old-date"]
+
+
+@pytest.mark.parametrize("text", ["waiver = 5\n", '[waiver]\npatient = "B"\n', "waiver = [1]\n"])
+def test_a_waiver_file_of_another_form_is_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "waivers.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ImnmFhirError, match=r"write \[\[waiver\]\]"):
+        load_waivers(path)
