@@ -22,7 +22,7 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
 from imnm_fhir.issues import Issue
 from imnm_fhir.manifests import manifest_fault
-from imnm_fhir.written import alone_in, remove_unfinished, replace_atomically
+from imnm_fhir.written import alone_in, reason, remove_unfinished, replace_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -339,9 +339,7 @@ def _commit_table(
         file = f"tables/{name}.{digest[:16]}.parquet"
         os.replace(unfinished, folder / file)
     except OSError as error:
-        raise ImnmFhirError(
-            f"{folder}: cannot be written ({error.strerror or error}); free space or choose another --out"
-        ) from error
+        raise ImnmFhirError(f"{folder}: cannot be written: {reason(error, unfinished)}") from error
     finally:
         remove_unfinished(unfinished)
     return {"file": file, "sha256": digest, "rows": rows}

@@ -57,7 +57,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.filename not in (None, str(unfinished), str(target)):
             raise  # another file's error, not ours to explain
-        raise ImnmFhirError(f"{path}: cannot be written: {_reason(error, target)}") from error
+        raise ImnmFhirError(f"{path}: cannot be written: {reason(error, target)}") from error
     finally:
         remove_unfinished(unfinished)
 
@@ -95,7 +95,8 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(place)
 
 
-def _reason(error: OSError, target: Path) -> str:
+def reason(error: OSError, target: Path) -> str:
+    """Why a file could not be written, and what to do."""
     if target.is_dir():
         return "it is a folder; name a file"
     if not target.parent.is_dir():
