@@ -10,7 +10,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from decimal import Decimal
@@ -60,6 +60,42 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         raise ImnmFhirError(f"{path}: cannot be written: {reason(error, target)}") from error
     finally:
         remove_unfinished(unfinished)
+
+
+@contextmanager
+def replace_together(folder: Path) -> Iterator[Callable[[str], Path]]:
+    """Yield a function that names where to write each file; all take their places together.
+
+    The files are put in place in the order in which they were named. On any error, Ctrl-C
+    included, every old file is back in its place and no new one stays.
+    """
+    parts: dict[str, Path] = {}
+    aside: dict[str, Path] = {}
+
+    def part(name: str) -> Path:
+        parts[name] = folder / f".{name}.{token_hex(4)}.part"
+        return parts[name]
+
+    try:
+        yield part
+        for name, new in parts.items():
+            aside[name] = new.with_suffix(".old")
+            if (folder / name).exists():
+                os.replace(folder / name, aside[name])
+            os.replace(new, folder / name)
+    except BaseException as error:
+        for name, old in aside.items():
+            if old.exists():
+                os.replace(old, folder / name)
+            elif parts[name].exists() is False:
+                remove_unfinished(folder / name)
+        if isinstance(error, OSError):
+            said = reason(error, folder / "file")
+            raise ImnmFhirError(f"{folder}: cannot be written: {said}") from error
+        raise
+    finally:
+        for path in (*parts.values(), *aside.values()):
+            remove_unfinished(path)
 
 
 def remove_unfinished(path: Path) -> None:

@@ -1,7 +1,6 @@
 """Writing a cohort as NDJSON in bulk, from memory or straight from its Parquet files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from imnm_fhir.fhir.files import (
 from imnm_fhir.fhir.text import write_json
 from imnm_fhir.shapes import fill
 from imnm_fhir.shapes.tree import load_shapes
-from imnm_fhir.written import replace_atomically
+from imnm_fhir.written import replace_together
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,15 +111,14 @@ def _write_all(
 ) -> dict[str, Any]:
     """Write every file beside its place, then put all in their places, the manifest last."""
     shapes = load_shapes()
-    with ExitStack() as commit:
-        manifest_part = commit.enter_context(replace_atomically(folder / MANIFEST))
-        parts: dict[str, tuple[Path, int]] = {}
+    parts: dict[str, tuple[Path, int]] = {}
+    with replace_together(folder) as part_of:
         for table in ("organization", *TABLES):
             kind = shapes[table].resource
             count = _count(engine, table, cohort)
             if not count:
                 continue
-            part = commit.enter_context(replace_atomically(folder / f"{kind}.ndjson"))
+            part = part_of(f"{kind}.ndjson")
             if table == "organization":
                 _write_organizations(organization_rows(cohort), part)
             else:
@@ -129,7 +127,7 @@ def _write_all(
             if progress:
                 progress(count)
         manifest = export_manifest(parts, cohort, checked)
-        write_json_file(manifest_part, manifest)
+        write_json_file(part_of(MANIFEST), manifest)
     for shape in shapes.values():
         if shape.resource not in parts:
             (folder / f"{shape.resource}.ndjson").unlink(missing_ok=True)
