@@ -27,6 +27,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "minor_cancers": ("excluded", "included"),
 }  # fmt: skip
 
+RULES = "rules"
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -57,6 +59,7 @@ class Study:
     pulse_rate_unit: str
     start_rate_unit: str
     visits: Mapping[str, Visit]
+    rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
 
     def limit(self, section: str, name: str) -> int:
@@ -97,7 +100,7 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 def _study(raw: Mapping[str, Any]) -> Study:
     about, variants = raw["study"], dict(raw["variants"])
     serogroup = tuple(sorted(variants.pop("serogroup")))
-    apart = ("study", "variants", "visits")
+    apart = ("study", "variants", "visits", RULES)
     limits = {
         section: {name: value for name, value in entries.items() if isinstance(value, int)}
         for section, entries in raw.items()
@@ -115,6 +118,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
         pulse_rate_unit=raw["pulse"]["rate_unit"],
         start_rate_unit=raw["pulse"]["start_rate_unit"],
         visits={name: Visit(**each) for name, each in raw["visits"].items()},
+        rules=raw.get(RULES, {}),
     )
     return Study(**{**vars(study), "hash": _hash(study)})
 
@@ -135,6 +139,8 @@ OPTIONAL: dict[str, Any] = {"data_date": date(2000, 1, 1), "today": date(2000, 1
 def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
     faults: list[Fault] = []
     for section, entries in own.items():
+        if section == RULES and isinstance(entries, dict):
+            continue  # the validation knows its rules, and says what is wrong with them
         if section not in defaults:
             faults.append((section, "", _unknown("section", section, defaults)))
         elif not isinstance(entries, dict):

@@ -47,7 +47,7 @@ def validate(
     faults (`Problems`), and where a rule could not run (`RuleError`).
     """
     study = study or load_study()
-    rules, settings = for_study(load_catalogue(), getattr(study, "rules", {}))
+    rules, settings = for_study(load_catalogue(), study.rules)
     check_waivers(waivers, load_catalogue(), _patients(cohort))
     run = run_rules(cohort, study, rules)
     left, waived = waive([*cohort.issues, *findings_of(run)], waivers)

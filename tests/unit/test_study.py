@@ -7,6 +7,7 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.study import CHOICES, load_study
+from imnm_fhir.validation.catalogue import for_study, load_catalogue
 
 
 def written(folder: Path, text: str) -> Path:
@@ -112,3 +113,15 @@ def test_the_hash_is_that_of_what_changes_results(tmp_path: Path) -> None:
     other = load_study(written(tmp_path, "[cancer]\nyears_after_onset = 5\n"))
     assert len(default.hash) == 64
     assert same.hash == default.hash != other.hash
+
+
+def test_a_study_changes_rules_and_the_validation_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text('[rules]\noff = ["K03"]\nkind = { D04 = "note" }\n', "utf-8")
+    study = load_study(path)
+    assert study.rules == {"off": ["K03"], "kind": {"D04": "note"}}
+    assert study.hash != load_study().hash
+    rules, _ = for_study(load_catalogue(), study.rules)
+    assert "K03" not in rules and rules["D04"].kind == "note"
+    with pytest.raises(Problems, match="K033"):
+        for_study(load_catalogue(), {"off": ["K033"]})
