@@ -13,13 +13,14 @@ from imnm_fhir.cohort import arrow_schema
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.fhir.compiled_write import key_expression, sql_text
 from imnm_fhir.fhir.reading import Refusals, Row
-from imnm_fhir.fhir.rows import row_rules
+from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
 from imnm_fhir.issues import Issue
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+ROW_GROUP = 20_480  # rows that DuckDB holds per thread while it writes: small for memory's sake
 NO_SITE = "says not which site it is of; give --site"
 NO_PATIENT = "is of a patient who is not among the resources that were read"
 OTHER_PATIENT = "its identifier and its subject are of different patients"
@@ -90,13 +91,14 @@ def assemble(
     `organizations` are rows of the shape organization with their resource_id; `site` is that of
     patients who say none. Rows that are refused are noted in `refusals`.
     """
+    prepare_rules(engine)
     sites = _open_sites(engine, organizations, refusals)
     for table in TABLES:
         _open_staged(engine, table, staging.files[table])
-    _place_patients(engine, staging.folder, site)
+    _place_patients(engine, staging, site)
     for table in TABLES[1:]:
-        _place_facts(engine, table, staging.folder)
-    _judge_denials(engine, staging.folder)
+        _place_facts(engine, table, staging)
+    _judge_denials(engine, staging)
     rows, repeated = {}, 0
     for table in TABLES:
         _collect_refused(engine, table, refusals)
@@ -146,36 +148,49 @@ def _fault(table: str, first: Mapping[str, str]) -> str:
     return f"case {' '.join([*reasons, *rules])} end"
 
 
-def _store(engine: "duckdb.DuckDBPyConnection", folder: Path, name: str, query: str) -> None:
-    """Run a query once, into a file, under a name."""
-    path = sql_text(str(folder / f"{name}.parquet"))
-    engine.execute(f"copy ({query}) to {path} (format parquet, row_group_size 20480)")
-    engine.execute(f"create temp view {name} as from read_parquet({path})")
+def _store(
+    engine: "duckdb.DuckDBPyConnection",
+    staging: Staging,
+    table: str,
+    query: str,
+    step: str = "placed",
+) -> None:
+    """Run a query once, into a file, as view `placed_<table>`; nothing is run for a table without rows."""
+    if not staging.files[table]:
+        engine.execute(
+            f"create temp view placed_{table} as select *, null::varchar as fault from staged_{table}"
+        )
+        return
+    path = sql_text(str(staging.folder / f"{step}_{table}.parquet"))
+    engine.execute(f"copy ({query}) to {path} (format parquet, row_group_size {ROW_GROUP})")
+    engine.execute(f"create or replace temp view placed_{table} as from read_parquet({path})")
 
 
 def _hash(table: str) -> str:
     return f"concat('i', substr(sha256({key_expression(table)}), 1, 32))"
 
 
-def _find_twins(engine: "duckdb.DuckDBPyConnection", table: str, source: str) -> None:
+def _find_twins(engine: "duckdb.DuckDBPyConnection", table: str) -> None:
     """Table `twins_<table>`: ids of several rows without fault, whether alike, the first one's place."""
     data = ", ".join(load_dictionary().tables[table].data_columns)
     engine.execute(
-        f"""create temp table twins_{table} as
+        f"""create or replace temp table twins_{table} as
         select id, min(place) as place, count(distinct hash({data})) = 1 as alike
-        from {source} where fault is null group by id having count(*) > 1"""
+        from placed_{table} where fault is null group by id having count(*) > 1"""
     )
 
 
-def _place_patients(engine: "duckdb.DuckDBPyConnection", folder: Path, site: str | None) -> None:
+def _place_patients(
+    engine: "duckdb.DuckDBPyConnection", staging: Staging, site: str | None
+) -> None:
     known = f"coalesce(s.site, o.site, {sql_text(site) if site else 'null'})"
     placed = f"""select s.* replace ({known} as site, coalesce(s.patient, s.resource_id) as patient)
         from staged_patients s left join (select organization_id, min(site) as site from site_of
         group by organization_id having count(distinct site) = 1) o using (organization_id)"""
     fault = _fault("patients", {"t.site is null": NO_SITE, "t.patient is null": NO_KEY})
     query = f"select t.* replace ({_hash('patients')} as id), {fault} as fault from ({placed}) t"
-    _store(engine, folder, "placed_patients", query)
-    _find_twins(engine, "patients", "placed_patients")
+    _store(engine, staging, "patients", query)
+    _find_twins(engine, "patients")
     engine.execute(
         """create temp table patient_of as
         select resource_id as patient_id, min(site) as site, min(patient) as patient
@@ -185,7 +200,7 @@ def _place_patients(engine: "duckdb.DuckDBPyConnection", folder: Path, site: str
     )
 
 
-def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, folder: Path) -> None:
+def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, staging: Staging) -> None:
     placed = f"""select s.* replace (m.site as site, m.patient as patient),
             s.site as said_site, s.patient as said_patient
         from staged_{table} s left join patient_of m using (patient_id)"""
@@ -195,13 +210,16 @@ def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, folder: Path) 
         "t.said_patient is null and t.n is null": NO_KEY,
     }
     made = f"case when t.checked then t.id else {_hash(table)} end"
-    query = f"""select t.* exclude (said_site, said_patient) replace ({made} as id),
-        {_fault(table, first)} as fault from ({placed}) t"""
-    _store(engine, folder, f"placed_{table}", query)
-    _find_twins(engine, table, f"placed_{table}")
+    chosen = ", ".join(
+        f"{made} as id" if c == "id" else f"t.{c}" for c in staged_schema(table).names
+    )
+    query = f"""select {chosen}, {_fault(table, first)} as fault
+        from ({rule_source(table, f"({placed})")}) t"""
+    _store(engine, staging, table, query)
+    _find_twins(engine, table)
 
 
-def _judge_denials(engine: "duckdb.DuckDBPyConnection", folder: Path) -> None:
+def _judge_denials(engine: "duckdb.DuckDBPyConnection", staging: Staging) -> None:
     """Refuse the denial of one drug or disease to a patient who had another of the same element."""
     if not engine.execute(
         "select count(*) from placed_observations where denied is not null"
@@ -215,11 +233,8 @@ def _judge_denials(engine: "duckdb.DuckDBPyConnection", folder: Path) -> None:
             then {sql_text(ONE_TAKEN)} else o.fault end as fault)
         from placed_observations o left join (select distinct * from ({had})) h
         on h.site = o.site and h.patient = o.patient and h.element = o.denied"""
-    _store(engine, folder, "judged_observations", query)
-    engine.execute("drop view placed_observations")
-    engine.execute("create temp view placed_observations as from judged_observations")
-    engine.execute("drop table twins_observations")
-    _find_twins(engine, "observations", "placed_observations")
+    _store(engine, staging, "observations", query, "judged")
+    _find_twins(engine, "observations")
 
 
 def _collect_refused(engine: "duckdb.DuckDBPyConnection", table: str, refusals: Refusals) -> None:

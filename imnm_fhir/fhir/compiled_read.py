@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.fhir.compiled_write import sql_text
+from imnm_fhir.fhir.compiled_write import register_lookup, sql_text
 from imnm_fhir.shapes.fill import codings_of
 from imnm_fhir.shapes.tree import (
     Array,
@@ -207,8 +207,6 @@ def _column_values(table: str) -> dict[str, str]:
 
 def prepare_values(engine: "duckdb.DuckDBPyConnection") -> None:
     """Make the table `read_values` that `rows_query` joins: element, code as written last, key."""
-    import pyarrow as pa
-
     dictionary = load_dictionary()
     rows = [
         (name, code.codings[-1].code, key)
@@ -218,7 +216,4 @@ def prepare_values(engine: "duckdb.DuckDBPyConnection") -> None:
     ]
     if len({row[:2] for row in rows}) != len(rows):
         raise ValueError("two keys of a value set end with the same code")
-    columns = zip(("element", "code", "key"), map(list, zip(*rows, strict=True)), strict=True)
-    engine.register("lookup", pa.table(dict(columns)))
-    engine.execute("create or replace temp table read_values as from lookup")
-    engine.unregister("lookup")
+    register_lookup(engine, "read_values", ("element", "code", "key"), rows)

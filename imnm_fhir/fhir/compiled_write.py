@@ -5,7 +5,7 @@ together). Codings are small tables joined by element and key (`prepare_lookups`
 left out in silence: where `fill` refuses a row, the macro `lacking` is called with the column.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import load_dictionary
@@ -204,46 +204,48 @@ def prepare_lookups(
     """
     lacking = f"error('{MISSING}' || name)" if strict else "cast(null as varchar)"
     engine.execute(f"create temp macro lacking(name) as {lacking}")
-    _register(engine, "lookup_elements", _element_lookup())
-    _register(engine, "lookup_values", _value_lookup())
-    organizations: list[str | None] = [resource_id(row_key([site])) for site in sites]
-    _register(engine, "lookup_sites", {"site": list(sites), "organization_id": organizations})
+    register_lookup(engine, "lookup_elements", *_element_lookup())
+    values = ("element", "key", "value_code_coding", "value_code_code")
+    register_lookup(engine, "lookup_values", values, _value_lookup())
+    organizations = [(site, resource_id(row_key([site]))) for site in sites]
+    register_lookup(engine, "lookup_sites", ("site", "organization_id"), organizations)
 
 
-def _element_lookup() -> dict[str, list[str | None]]:
-    elements = load_dictionary().elements
-    columns: dict[str, list[str | None]] = {"element": list(elements)}
-    columns["element_code"] = [each.codings[-1].code for each in elements.values()]
-    for column in ELEMENT_HOLES:
-        columns[f"{column}_json"] = [
-            json_text(hole_value(Hole(column, "coding"), {"element": name}))
-            if column == "element" or each.category
-            else None
-            for name, each in elements.items()
+def _element_lookup() -> tuple[Sequence[str], list[tuple[str | None, ...]]]:
+    rows: list[tuple[str | None, ...]] = []
+    for name, element in load_dictionary().elements.items():
+        known = [column == "element" or element.category for column in ELEMENT_HOLES]
+        codings = [
+            json_text(hole_value(Hole(column, "coding"), {"element": name})) if there else None
+            for column, there in zip(ELEMENT_HOLES, known, strict=True)
         ]
-    return columns
+        rows.append((name, element.codings[-1].code, *codings))
+    return ("element", "element_code", *(f"{column}_json" for column in ELEMENT_HOLES)), rows
 
 
-def _value_lookup() -> dict[str, list[str | None]]:
-    columns: dict[str, list[str | None]] = {
-        name: [] for name in ("element", "key", "value_code_coding", "value_code_code")
-    }
+def _value_lookup() -> Iterator[tuple[str, ...]]:
     for name, element in load_dictionary().elements.items():
         value_set = load_dictionary().value_sets[element.value_set] if element.value_set else None
         for key in value_set.codes if value_set else ():
-            coding, code = (_written(kind, name, "value_code", key) for kind in ("coding", "code"))
-            for column, text in zip(columns.values(), (name, key, coding, code), strict=True):
-                column.append(text)
-    return columns
+            yield (
+                name,
+                key,
+                *(_written(kind, name, "value_code", key) for kind in ("coding", "code")),
+            )
 
 
-def _register(
-    engine: "duckdb.DuckDBPyConnection", name: str, columns: dict[str, list[str | None]]
+def register_lookup(
+    engine: "duckdb.DuckDBPyConnection",
+    name: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[str | None, ...]],
 ) -> None:
+    """Make a small table of text."""
     import pyarrow as pa
 
     schema = pa.schema([(column, pa.string()) for column in columns])
-    engine.register("lookup", pa.table(columns, schema=schema))
+    listed = [dict(zip(columns, row, strict=True)) for row in rows]
+    engine.register("lookup", pa.Table.from_pylist(listed, schema=schema))
     engine.execute(f"create or replace temp table {name} as from lookup")
     engine.unregister("lookup")
 

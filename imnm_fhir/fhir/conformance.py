@@ -12,7 +12,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.fhir.compiled_write import sql_text
-from imnm_fhir.fhir.rows import row_rules
+from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
 from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import fill
 from imnm_fhir.shapes.tree import holes, load_shapes
@@ -46,6 +46,7 @@ def refuse_faults(issues: Sequence[Issue]) -> None:
 def check_rows(engine: "duckdb.DuckDBPyConnection", sites: Sequence[str]) -> list[Issue]:
     """The row rules broken in views that are named as the tables, counted by element."""
     found: list[Issue] = []
+    prepare_rules(engine)
     for table in TABLES:
         found += _broken_rules(engine, table)
         found += _broken_across(engine, table, sites)
@@ -55,11 +56,12 @@ def check_rows(engine: "duckdb.DuckDBPyConnection", sites: Sequence[str]) -> lis
 def _broken_rules(engine: "duckdb.DuckDBPyConnection", table: str) -> Iterator[Issue]:
     rules = row_rules(table)
     counts = ", ".join(f"coalesce(count_if({rule.broken}), 0)" for rule in rules)
-    totals = engine.execute(f"select {counts} from {table} t").fetchone() or ()
+    source = f"({rule_source(table)}) t"
+    totals = engine.execute(f"select {counts} from {source}").fetchone() or ()
     for rule, total in zip(rules, totals, strict=True):
         if total:
             element = "null" if table == "patients" else "t.element"
-            query = f"select {element}, count(*) from {table} t where {rule.broken} group by 1 order by 1"
+            query = f"select {element}, count(*) from {source} where {rule.broken} group by 1 order by 1"
             for name, count in engine.execute(query).fetchall():
                 yield _issue(table, name, rule.column, rule.message, count)
 

@@ -19,7 +19,7 @@ from imnm_fhir.fhir.compiled_write import (
     sql_text,
 )
 from imnm_fhir.fhir.files import Block
-from imnm_fhir.fhir.rows import row_rules
+from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
 from imnm_fhir.shapes.tree import load_shapes
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def prepare_own_lines(engine: "duckdb.DuckDBPyConnection") -> None:
     """Make what `take_own_lines` joins."""
     prepare_lookups(engine, (), strict=False)
     prepare_values(engine)
+    prepare_rules(engine)
 
 
 def take_own_lines(
@@ -87,8 +88,9 @@ def _own_query(table: str) -> str:
         from block where {_line_start(table)} and strlen(line) <= {LONGEST} and json_valid(line)) r"""
     rows = rows_query(table, parsed, ("number", "line"))
     columns = [*load_dictionary().tables[table].data_columns, *_beside(table), "number"]
+    source = row_source(table, f"({rule_source(table, f'({rows})')})")
     written = f"""select *, concat({_line_start_text(table)}, id, '"') as start,
-        concat({end_expression(table)}, chr(10)) as rest from ({row_source(table, f"({rows})")}) t"""
+        concat({end_expression(table)}, chr(10)) as rest from ({source}) t"""
     meta = "substr(line, length(start) + 1, length(line) - length(start) - length(rest))"
     same = f"""starts_with(line, start) and ends_with(line, rest) and strlen(line) >= strlen(start)
         + strlen(rest) and ({meta} = '' or regexp_full_match({meta}, {sql_text(META)}))

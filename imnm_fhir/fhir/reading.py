@@ -126,13 +126,14 @@ class ResourceReader:
             return
         try:
             why = reading.refused
-            row = {} if why else settle(reading.table, reading.row)
+            row, left_out = ({}, []) if why else settle(reading.table, reading.row)
         except (ImnmFhirError, Unreadable) as error:
             why = str(error)
         if why:
             self.refusals.add(kind, why, located.file, located.line, reading.table)
             return
         self._take(reading, row, located, happened is not None)
+        self._list_unread(kind, left_out, located)
 
     def _match(self, resource: Mapping[str, Any]) -> Reading:
         try:

@@ -5,14 +5,18 @@ Used on every row that is written and on every row that is read. The rules follo
 element may hold). https://hl7.org/fhir/R4/datatypes.html
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import Element, load_dictionary
-from imnm_fhir.fhir.compiled_write import key_expression, sql_text
+from imnm_fhir.fhir.compiled_write import key_expression, register_lookup, sql_text
 from imnm_fhir.shapes.fill import carried_columns
 from imnm_fhir.shapes.tree import base_column, holes, load_period, load_shapes
+
+if TYPE_CHECKING:
+    import duckdb
 
 VALUES = ("value_number", "value_code", "value_boolean", "value_date", "value_text")
 # Columns of which at most one may have a value, and columns that need another one.
@@ -37,22 +41,23 @@ UNITS: dict[str, tuple[str, ...]] = {
     "observations": ("unit",),
     "medications": ("dose_unit", "rate_unit"),
 }
-# Which types of element take a column of observations; `units`: only elements that have units.
-TAKEN_BY: dict[str, Callable[[Element], bool]] = {
-    "value_number": lambda each: each.type == "number" or bool(each.units),
-    "comparator": lambda each: each.type == "number" or bool(each.units),
-    "unit": lambda each: each.type == "number" or bool(each.units),
-    "reference_high": lambda each: each.type == "number" or bool(each.units),
-    "method": lambda each: each.type in ("number", "code"),
-    "value_code": lambda each: each.type == "code",
-    "value_boolean": lambda each: each.type == "boolean",
-    "value_date": lambda each: each.type == "date",
+# Which kinds of element (`element_kind`) take a column of observations.
+COUNTED = ("number", "code with units")
+TAKEN_BY = {
+    "value_number": COUNTED,
+    "comparator": COUNTED,
+    "unit": COUNTED,
+    "reference_high": COUNTED,
+    "method": ("number", "code", "code with units"),
+    "value_code": ("code", "code with units"),
+    "value_boolean": ("boolean",),
+    "value_date": ("date",),
 }
 
 
 @dataclass(frozen=True)
 class RowRule:
-    """A rule of one table: `broken` is SQL over a row `t`, true where the row breaks it.
+    """A rule of one table: `broken` is SQL over a row `t` of `rule_source`, true where it is broken.
 
     `column` is where the fault stands; `message` says what is expected, without a value.
     """
@@ -83,8 +88,7 @@ def _key_rules(table: str) -> Iterator[RowRule]:
     hashed = f"concat('i', substr(sha256({key_expression(table)}), 1, 32))"
     yield RowRule("id", "is not the hash of the key", f"t.id is distinct from {hashed}")
     if table != "patients":
-        known = _among("t.element", load_dictionary().of_table(table))
-        yield RowRule("element", "is no element of this table", f"{known} is not true")
+        yield RowRule("element", "is no element of this table", "t.element_kind is null")
 
 
 def _among(sql: str, words: Iterable[str]) -> str:
@@ -102,7 +106,8 @@ def _column_rules(table: str) -> Iterator[RowRule]:
     for column in load_dictionary().tables[table].data_columns:
         kind = kinds.get(column, "text")
         if column == "value_code":
-            yield _coded_rule(table)
+            broken = "t.value_code is not null and not t.value_code_known"
+            yield RowRule(column, "is not in the element's value set", broken)
         elif kind in ("code", "coding") and column in load_dictionary().column_value_sets:
             name = load_dictionary().column_value_sets[column]
             keys = load_dictionary().value_sets[name].codes
@@ -120,18 +125,6 @@ def _column_rules(table: str) -> Iterator[RowRule]:
     if table == "procedures":
         broken = "contains(t.sessions, '.') or contains(t.sessions, '-') or t.sessions = '0' or strlen(t.sessions) > 9"
         yield RowRule("sessions", "is no count from 1", broken)
-
-
-def _coded_rule(table: str) -> RowRule:
-    pairs = [
-        f"{element.name} {key}"
-        for element in load_dictionary().of_table(table).values()
-        if element.value_set
-        for key in load_dictionary().value_sets[element.value_set].codes
-    ]
-    known = _among("concat(t.element, ' ', t.value_code)", pairs)
-    message = "is not in the element's value set"
-    return RowRule("value_code", message, f"t.value_code is not null and not ({known})")
 
 
 def _date(column: str) -> str:
@@ -168,33 +161,22 @@ def _together_rules(table: str) -> Iterator[RowRule]:
         broken = f"left(t.{start}, {common}) > left(t.{end}, {common})"
         yield RowRule(end, f"is before {start}", broken)
     for column in UNITS.get(table, ()):
-        pairs = [
-            f"{each.name} {unit}"
-            for each in load_dictionary().of_table(table).values()
-            for unit in [each.unit, *each.units]
-            if unit
-        ]
-        known = _among(f"concat(t.element, ' ', t.{column})", pairs)
-        broken = f"t.{column} is not null and not ({known})"
+        broken = f"t.{column} is not null and not t.{column}_known"
         yield RowRule(column, "is no unit of the element", broken)
 
 
 def _observation_rules() -> Iterator[RowRule]:
-    elements = load_dictionary().of_table("observations").values()
-    for column, takes in TAKEN_BY.items():
-        others = _among("t.element", [each.name for each in elements if not takes(each)])
-        broken = f"t.{column} is not null and {others}"
+    for column, kinds in TAKEN_BY.items():
+        broken = f"t.{column} is not null and not ({_among('t.element_kind', kinds)})"
         yield RowRule(column, "is no column of this type of element", broken)
     values = " or ".join(f"t.{column} is not null" for column in VALUES)
     none = f"t.missing is null and not ({values})"
     yield RowRule("missing", "a value or a missing reason is needed", none)
     alone = " and ".join(f"t.{column} is null" for column in VALUES if column != "value_text")
-    spoken = _among("t.element", [e.name for e in elements if e.type in ("number", "text")])
-    broken = f"t.value_text is not null and {alone} and not ({spoken})"
+    broken = f"t.value_text is not null and {alone} and t.element_kind not in ('number', 'text')"
     yield RowRule("value_text", "is only a remark: a value is needed beside it", broken)
-    yield RowRule(
-        "unit", "needs a number", "t.unit is not null and t.value_number is null and t.reference_high is null"
-    )  # fmt: skip
+    broken = "t.unit is not null and t.value_number is null and t.reference_high is null"
+    yield RowRule("unit", "needs a number", broken)
     yield from _variant_rules()
 
 
@@ -212,3 +194,45 @@ def _variant_rules() -> Iterator[RowRule]:
         if clauses:
             broken = f"t.{column} is not null and ({' or '.join(clauses)})"
             yield RowRule(column, "has no place beside the row's value", broken)
+
+
+def prepare_rules(engine: "duckdb.DuckDBPyConnection") -> None:
+    """Make the tables that `rule_source` joins: kinds, units and values of the elements."""
+    elements = load_dictionary().elements.values()
+    units = [(e.name, unit) for e in elements for unit in [e.unit, *e.units] if unit]
+    values = [
+        (e.name, key)
+        for e in elements
+        if e.value_set
+        for key in load_dictionary().value_sets[e.value_set].codes
+    ]
+    kinds = [(e.name, e.table, element_kind(e)) for e in elements]
+    register_lookup(engine, "rule_kinds", ("element", "element_table", "kind"), kinds)
+    register_lookup(engine, "rule_units", ("element", "unit"), units)
+    register_lookup(engine, "rule_values", ("element", "key"), values)
+
+
+def element_kind(element: Element) -> str:
+    """The type of an element for its rules: antibodies take a code and a number with a unit."""
+    return "code with units" if element.type == "code" and element.units else element.type
+
+
+def rule_source(table: str, source: str | None = None) -> str:
+    """The SELECT of rows with what their rules need: their element's kind, which codes it knows.
+
+    The rows are those of the view of the table's name, or of another `source`.
+    """
+    if table == "patients":
+        return f"select * from {source or table}"
+    columns = ["t.*", "k.kind as element_kind"]
+    joins = [f"left join rule_kinds k on k.element = t.element and k.element_table = '{table}'"]
+    for column in UNITS.get(table, ()):
+        columns.append(f"{column}_of.unit is not null as {column}_known")
+        joins.append(
+            f"left join rule_units {column}_of on {column}_of.element = t.element"
+            f" and {column}_of.unit = t.{column}"
+        )
+    if "value_code" in load_dictionary().tables[table].columns:
+        columns.append("c.key is not null as value_code_known")
+        joins.append("left join rule_values c on c.element = t.element and c.key = t.value_code")
+    return f"select {', '.join(columns)} from {source or table} t {' '.join(joins)}"

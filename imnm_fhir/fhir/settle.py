@@ -5,25 +5,39 @@ from typing import Any
 
 from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.values import Unreadable
 
-NUMBERS: dict[str, list[tuple[str, tuple[str, ...]]]] = {
-    "observations": [("unit", ("value_number", "reference_high"))],
-    "medications": [("dose_unit", ("dose_number",)), ("rate_unit", ("rate_number",))],
+# Columns of numbers by the column of their unit.
+NUMBERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "observations": {"unit": ("value_number", "reference_high")},
+    "medications": {"dose_unit": ("dose_number",), "rate_unit": ("rate_number",)},
+}
+# Where a row says enough without its number: an odd number is then listed, and does not refuse it.
+SPARED = {
+    "dose_unit": "dosage[].doseAndRate[].doseQuantity",
+    "rate_unit": "dosage[].doseAndRate[].rateQuantity",
 }
 
 
-def settle(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its numbers in a unit that its element takes.
+def settle(table: str, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The row with its numbers in a unit that its element takes, and paths that were left out.
 
     Raises `ImnmFhirError` where the unit is unknown, lacks or measures something else, `Unreadable`
     where the number would have to be rounded.
     """
-    settled = dict(row)
-    for unit, numbers in NUMBERS.get(table, []):
-        if any(row.get(column) is not None for column in numbers):
-            element = load_dictionary().elements[row["element"]]
+    settled, left_out = dict(row), []
+    for unit, numbers in NUMBERS.get(table, {}).items():
+        if all(row.get(column) is None for column in numbers):
+            continue
+        element = load_dictionary().elements[row["element"]]
+        try:
             settled |= _settled(element, row, unit, numbers)
-    return settled
+        except (ImnmFhirError, Unreadable):
+            if unit not in SPARED:
+                raise
+            settled |= dict.fromkeys((unit, *numbers))
+            left_out.append(SPARED[unit])
+    return settled, left_out
 
 
 def _settled(
