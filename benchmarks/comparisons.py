@@ -42,21 +42,26 @@ GROUPS: dict[str, tuple[Row, ...]] = {
     "Read NDJSON": (
         Row(
             "read_own",
-            "**import of our own files**",
+            "**our own files to tables**",
             (Target("read_loop", 3), Target("read_pyrate", None)),
-            300,
         ),
+        Row("import_own", "**the same into a cohort's folder**", (Target("read_loop", None),), 300),
         Row("read_loop", "loop of orjson to Arrow tables"),
         Row(
             "read_as_server",
-            "**import of what a server gives back**",
+            "**what a server gives back to tables**",
             (Target("read_loop_as_server", 1), Target("read_pyrate", None)),
+        ),
+        Row(
+            "import_as_server",
+            "**the same into a cohort's folder**",
+            (Target("read_loop_as_server", None),),
             300,
         ),
         Row("read_loop_as_server", "loop of orjson, same files"),
         Row(
             "read_foreign",
-            "**import of other codes, units, extensions**",
+            "**other codes, units, extensions to tables**",
             (Target("read_loop_as_server", 1), Target("read_pyrate", None)),
         ),
         Row("read_pyrate", "fhir-pyrate, Bundles to frames (sample)"),
@@ -69,5 +74,5 @@ GROUPS: dict[str, tuple[Row, ...]] = {
     ),
 }
 ROWS = tuple(row for rows in GROUPS.values() for row in rows)
-# Validation judges patients one by one in memory; at the largest size its memory alone would say so.
-UP_TO = {"validate_rules": 20_000, "validate_pandas": 20_000}
+# What takes many minutes for the largest size, or holds everything in memory and says so already.
+UP_TO = {"validate_rules": 20_000, "validate_pandas": 20_000, "read_foreign": 20_000}

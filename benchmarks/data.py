@@ -1,5 +1,6 @@
 """What is measured, on disk under build/bench/: made once per number of patients, then reused."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -84,8 +85,10 @@ def make(data: Data) -> None:
     from benchmarks.synthetic import make_cohort
     from imnm_fhir.fhir import write_ndjson
 
-    if (data.folder / "counts.json").exists():
+    made_from = _made_from()
+    if (data.folder / "counts.json").exists() and data.counts["made_from"] == made_from:
         return
+    shutil.rmtree(data.folder, ignore_errors=True)
     make_cohort(data.patients, data.cohort)
     write_ndjson(data.cohort, data.ndjson)
     compare_with_loop(data)
@@ -93,10 +96,19 @@ def make(data: Data) -> None:
     make_foreign(data.ndjson, data.foreign)
     make_bundles(data.ndjson, data.bundles)
     make_site_files(data.patients, data.folder / "site")
-    counts = {name: _count(getattr(data, name)) for name in ("ndjson", "as_server", "foreign")} | {
-        "bytes": sum(path.stat().st_size for path in data.ndjson.glob("*.ndjson"))
-    }
+    counts = {name: _count(getattr(data, name)) for name in ("ndjson", "as_server", "foreign")}
+    counts["bytes"] = sum(path.stat().st_size for path in data.ndjson.glob("*.ndjson"))
+    counts["made_from"] = made_from
     (data.folder / "counts.json").write_text(json.dumps(counts))
+
+
+def _made_from() -> int:
+    """A number for the sources of the data: other shapes or another generator, other data."""
+    names = ("synthetic.py", "foreign.py", "site_files.py")
+    sources = [Path(__file__).with_name(name) for name in names]
+    sources += sorted((ROOT / "mappings").rglob("*.toml"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return int(digest[:12], 16)
 
 
 def _count(folder: Path) -> int:

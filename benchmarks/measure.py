@@ -44,8 +44,8 @@ def write_checked(data: Data) -> Work:
 
 def _export(data: Data, checked: bool) -> Work:
     import duckdb  # noqa: F401
-    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import orjson  # noqa: F401
+    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import pyarrow.parquet  # noqa: F401
 
     from imnm_fhir.dictionary import load_dictionary
@@ -108,16 +108,29 @@ def _sample(folder: Path, total: int) -> list[bytes]:
     return found
 
 
-def _import(data: Data, source: Path) -> Work:
+def _open_import() -> None:
     import duckdb  # noqa: F401
-    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import orjson  # noqa: F401
+    import pandas  # noqa: F401  # which DuckDB imports once it is given an Arrow table
     import pyarrow.parquet  # noqa: F401
 
+    import imnm_fhir.fhir  # noqa: F401
     from imnm_fhir.dictionary import load_dictionary
-    from imnm_fhir.fhir import import_files
 
     load_dictionary()
+
+
+def _read(source: Path) -> Work:
+    from imnm_fhir.fhir import read_cohort_from_files
+
+    _open_import()
+    return lambda: _kept(read_cohort_from_files(source, site="bench_de"))
+
+
+def _import(data: Data, source: Path) -> Work:
+    from imnm_fhir.fhir import import_files
+
+    _open_import()
     place = data.fresh(f"import-{source.name}")
 
     def work() -> None:
@@ -127,18 +140,28 @@ def _import(data: Data, source: Path) -> Work:
 
 
 def read_own(data: Data) -> Work:
-    """The import of our own files into a cohort's folder."""
+    """Our own files into Arrow tables in memory."""
+    return _read(data.ndjson)
+
+
+def import_own(data: Data) -> Work:
+    """Our own files into a cohort's folder."""
     return _import(data, data.ndjson)
 
 
 def read_as_server(data: Data) -> Work:
-    """The import of the same resources as a server gives them back."""
+    """The same resources as a server gives them back, into Arrow tables in memory."""
+    return _read(data.as_server)
+
+
+def import_as_server(data: Data) -> Work:
+    """The same into a cohort's folder."""
     return _import(data, data.as_server)
 
 
 def read_foreign(data: Data) -> Work:
-    """The import of another system's resources: other codes, units, times, extensions."""
-    work = _import(data, data.foreign)
+    """Another system's resources (other codes, units, times, extensions) into Arrow tables."""
+    work = _read(data.foreign)
     return lambda: work() or data.counts["foreign"]
 
 
@@ -232,8 +255,8 @@ PIECES: dict[str, Callable[[Data], Work]] = {
     each.__name__: each
     for each in (
         write_limit, write_unchecked, write_checked, write_loop, validate_models, read_own,
-        read_loop, read_as_server, read_loop_as_server, read_foreign, harmonise_site,
-        harmonise_pandas, validate_rules, validate_pandas,
+        import_own, read_loop, read_as_server, import_as_server, read_loop_as_server, read_foreign,
+        harmonise_site, harmonise_pandas, validate_rules, validate_pandas,
     )
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import (
+    ROW_GROUP,
     arrow_schema,
     new_manifest,
     read_manifest,
@@ -29,7 +30,6 @@ SEED = 20261129
 SITE = "bench_de"
 ABOUT = {"name": "Synthetic centre", "country": "DE", "language": "de", "cut_off": "2024-12-31"}
 CHUNK = 2_000  # patients drawn at a time
-ROWS_PER_GROUP = 1_048_576  # of a Parquet file, as `write_cohort` writes it
 FILE = "patienten.csv"
 # Quotes, backslashes, umlauts, a character outside the basic plane, a line break.
 TEXTS = (
@@ -273,7 +273,7 @@ class _File:
 
     def add(self, table: "pa.Table") -> None:
         self.waiting.append(table)
-        if sum(each.num_rows for each in self.waiting) >= ROWS_PER_GROUP:
+        if sum(each.num_rows for each in self.waiting) >= ROW_GROUP:
             self.flush()
 
     def flush(self) -> None:
@@ -282,7 +282,7 @@ class _File:
         if self.waiting:
             table = pa.concat_tables(self.waiting)
             self.rows += table.num_rows
-            self.writer.write_table(table, ROWS_PER_GROUP)
+            self.writer.write_table(table, ROW_GROUP)
             self.waiting = []
 
     def finish(self) -> dict[str, Any]:
