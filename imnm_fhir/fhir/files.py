@@ -107,10 +107,14 @@ def is_own_folder(folder: Path) -> bool:
 
 
 def changed_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """The names of FHIR files that are not as the manifest says: changed, missing or added."""
+    """The names of FHIR files that are not as the manifest says: changed, missing or added.
+
+    A file that was packed since (`Patient.ndjson.gz`) counts as there; its lines are read as foreign.
+    """
     named: Mapping[str, Mapping[str, Any]] = manifest["files"]
     present = {path.name for path in folder.iterdir() if _is_fhir_file(path)}
-    strange = present ^ set(named)
+    packed = {name for name in named if f"{name}.gz" in present and name not in present}
+    strange = (present - {f"{name}.gz" for name in packed}) ^ (set(named) - packed)
     changed = {
         name for name in present & set(named) if file_hash(folder / name) != named[name]["sha256"]
     }
@@ -270,6 +274,12 @@ def _read_bundle(path: Path) -> Iterator[Located]:
 
 def _entries(bundle: Mapping[str, Any], file: str) -> Iterator[Located]:
     """The resources of a Bundle; what asks to delete or is no resource comes as a problem."""
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            yield Located(
+                {}, file, 1, problem="the Bundle is one page of several; import the server"
+            )
     entries = bundle.get("entry")
     for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
         entry = entry if isinstance(entry, dict) else {}

@@ -21,7 +21,7 @@ from imnm_fhir.fhir.files import (
     read_blocks,
     read_file,
 )
-from imnm_fhir.fhir.own_export import open_own_export, trusted_manifest
+from imnm_fhir.fhir.own_export import check_whole, open_own_export, trusted_manifest
 from imnm_fhir.fhir.own_lines import prepare_own_lines, take_own_lines
 from imnm_fhir.fhir.reading import ResourceReader, Row
 from imnm_fhir.issues import Issue
@@ -65,6 +65,7 @@ def read_cohort_from_files(
         with open_own_export(source, exported, MEMORY, None) as (engine, manifest):
             return Cohort(manifest, tables_in_memory(engine))
     with _Import.open(site) as state:
+        state.notes += check_whole(source, keep_going)
         state.read_files(source, keep_going, None)
         return state.cohort()
 
@@ -86,7 +87,9 @@ def import_files(
         with open_own_export(source, exported, MEMORY, progress) as (engine, manifest):
             return write_cohort_folder(engine, manifest, (), out)
     with _Import.open(site) as state:
+        state.notes += check_whole(source, keep_going)
         state.read_files(source, keep_going, progress)
+        state.check_not_empty(source)
         assembled = state.assemble()
         manifest = state.manifest(assembled)
         return write_cohort_folder(state.engine, manifest, state.issues(assembled), out)
@@ -102,6 +105,7 @@ class _Import:
     site: str | None
     organizations: list[Row]
     own: dict[str, int]
+    notes: list[Issue]
 
     @classmethod
     @contextmanager
@@ -111,7 +115,7 @@ class _Import:
             tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder,
             open_engine(memory_limit=MEMORY) as engine,
         ):
-            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], {})
+            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], {}, [])
 
     def read_all(self, listed: Iterable[Located]) -> None:
         """Read resources that are in memory, after all their addresses are known."""
@@ -218,7 +222,12 @@ class _Import:
     def issues(self, assembled: Assembled) -> tuple[Issue, ...]:
         """Every issue: what was refused, then what was not understood."""
         refused = self.reader.refusals.all_issues()
-        return (*refused, *assembled.issues, *self.reader.notes())
+        return (*self.notes, *refused, *assembled.issues, *self.reader.notes())
+
+    def check_not_empty(self, source: Path) -> None:
+        """Raises `ImnmFhirError` where nothing at all was read: an empty cohort is no import."""
+        if not self.reader.resources and not self.own and not self.reader.refusals.total:
+            raise ImnmFhirError(f"{source}: holds no resource; ask for the files again")
 
     def cohort(self) -> Cohort:
         """The cohort in memory."""

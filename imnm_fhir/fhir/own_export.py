@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.cohort import new_manifest
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.engine import open_engine
+from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.assembly import staged_schema
 from imnm_fhir.fhir.compiled_read import prepare_values, resource_columns, rows_query
 from imnm_fhir.fhir.compiled_write import sql_text
 from imnm_fhir.fhir.files import changed_files, own_manifest, read_file
+from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import match
 from imnm_fhir.shapes.match import check_match
 from imnm_fhir.shapes.tree import load_shapes
@@ -29,7 +31,27 @@ def trusted_manifest(source: Path) -> dict[str, Any] | None:
         return None
     if manifest["dictionary_version"] != load_dictionary().version:
         return None
-    return None if changed_files(source, manifest) else manifest
+    whole = not changed_files(source, manifest) and all(
+        (source / n).is_file() for n in manifest["files"]
+    )
+    return manifest if whole else None
+
+
+def check_whole(source: Path, keep_going: bool) -> list[Issue]:
+    """Whether an export of ours is as it was written; what is not is an error, or else an issue.
+
+    Raises `ImnmFhirError` where a file was changed, removed or added: resources may be lost.
+    """
+    manifest = own_manifest(source) if source.is_dir() else None
+    changed = changed_files(source, manifest) if manifest else []
+    if not changed:
+        return []
+    said = f"{', '.join(changed)}: changed, removed or added since the folder was exported"
+    if not keep_going:
+        raise ImnmFhirError(
+            f"{source}: {said}; ask for the folder again, or read what is there with --keep-going"
+        )
+    return [Issue("export-changed", "improbable", "completeness", said, file=source.name)]
 
 
 @contextmanager
