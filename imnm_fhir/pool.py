@@ -2,11 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort, new_manifest
-from imnm_fhir.dictionary import TABLES
+from imnm_fhir.dictionary import PROVENANCE, TABLES
 from imnm_fhir.errors import ImnmFhirError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SiteFlow = dict[str, Any]  # as the gate writes it: site, received, failing, consent, passed_on
 
@@ -25,13 +29,36 @@ def pool(cohorts: Sequence[Cohort]) -> Cohort:
         raise ImnmFhirError("there is nothing to pool; give at least one cohort")
     _check_sites(cohorts)
     _check_versions(cohorts)
-    sites = {site: each.manifest["sites"][site] for each in cohorts for site in each.sites}
+    sites = {site: _about(each.manifest["sites"][site]) for each in cohorts for site in each.sites}
     manifest = new_manifest("pool", dict(sorted(sites.items())))
     manifest["dictionary_version"] = cohorts[0].manifest["dictionary_version"]
     manifest["stamps"] = [stamp for each in cohorts for stamp in each.manifest.get("stamps", [])]
     manifest["flow"] = sorted(_flow(cohorts), key=lambda each: str(each["site"]))
-    tables = {name: pa.concat_tables([each.tables[name] for each in cohorts]) for name in TABLES}
-    return Cohort(manifest, tables, tuple(issue for each in cohorts for issue in each.issues))
+    tables = {
+        name: pa.concat_tables([_without_places(each.tables[name]) for each in cohorts])
+        for name in TABLES
+    }
+    issues = (issue for each in cohorts for issue in each.issues)
+    kept = (
+        replace(each, file=None, sheet=None, row=None, column=None, value=None) for each in issues
+    )
+    return Cohort(manifest, tables, tuple(kept))
+
+
+def _about(site: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a site, without its files and their headers: these stay there."""
+    return {name: value for name, value in site.items() if name not in ("sources", "mapping")}
+
+
+def _without_places(table: "pa.Table") -> "pa.Table":
+    """The rows without the site's file, sheet, row and column."""
+    import pyarrow as pa
+
+    for name in PROVENANCE:
+        place = table.schema.get_field_index(name)
+        kind = table.schema.field(place).type
+        table = table.set_column(place, name, pa.nulls(table.num_rows, kind))
+    return table
 
 
 def _check_sites(cohorts: Sequence[Cohort]) -> None:

@@ -1,16 +1,20 @@
 """Pooling: union with sites kept, nobody twice, and a flow that adds up."""
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
 
 from imnm_fhir.cohort import Cohort, new_manifest, read_cohort, table_from_rows, write_cohort
-from imnm_fhir.dictionary import TABLES
+from imnm_fhir.compare import compare
+from imnm_fhir.dictionary import PROVENANCE, TABLES
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.harmonise import harmonise
 from imnm_fhir.issues import Issue
 from imnm_fhir.pool import pool
+from imnm_fhir.sites import load_site_mapping
 from imnm_fhir.validation.gate import Flow, SiteFlow
 
 
@@ -98,3 +102,18 @@ def test_the_stamps_of_the_sites_are_kept() -> None:
 def test_nothing_to_pool_is_refused() -> None:
     with pytest.raises(ImnmFhirError, match="nothing to pool"):
         pool([])
+
+
+def test_files_headers_and_cells_of_a_site_stay_there() -> None:
+    """A pool names no file, row or header of a site, and holds no cell as the site wrote it."""
+    folder = Path(str(files("imnm_fhir") / "demo_data" / "freiburg" / "delivery_1"))
+    sources = [folder / name for name in ("patienten.csv", "ck.csv", "medikamente.csv")]
+    cohort = harmonise(sources, load_site_mapping("freiburg"))
+    assert any(issue.value for issue in cohort.issues)
+    pooled = pool([cohort])
+    assert "sources" not in pooled.manifest["sites"]["freiburg"]
+    assert {(i.file, i.row, i.column, i.value) for i in pooled.issues} == {(None,) * 4}
+    for name in TABLES:
+        for column in PROVENANCE:
+            assert pooled.tables[name][column].null_count == pooled.tables[name].num_rows
+    assert compare(pooled, cohort) == []
