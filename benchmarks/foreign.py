@@ -1,7 +1,9 @@
 """Our own resources as others give them: as a server answers, and as another system would write them."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,11 @@ from imnm_fhir.terminology import load_project
 
 Resource = dict[str, Any]
 LOCAL = "http://hospital.example/codes"
+META = re.compile(rb'"id":"i(\w{16})(\w+)","meta":\{"source":"([^"]*)"')
+AS_SERVER = (
+    rb'"id":"i\1\2","meta":{"versionId":"1","lastUpdated":"2026-11-29T10:15:30.123+00:00",'
+    rb'"source":"\3#\1"'
+)
 PUBLIC = ("Patient", "Observation", "MedicationStatement", "Condition")
 
 
@@ -27,15 +34,13 @@ def make_foreign(source: Path, folder: Path) -> Path:
     return _make(source, folder, _as_foreign)
 
 
-def _make(source: Path, folder: Path, change: Callable[[Resource], Resource | None]) -> Path:
-    if folder.exists():
-        return folder
+def _make(source: Path, folder: Path, change: Callable[[bytes], bytes | None]) -> Path:
+    """Change the files line by line; a line that becomes None is left out."""
     unfinished = folder.with_name(folder.name + ".part")
     unfinished.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*.ndjson")):
         with path.open("rb") as lines, (unfinished / path.name).open("wb") as file:
-            for line in _changed(lines, change):
-                file.write(line)
+            file.writelines(line for line in map(change, lines) if line)
     for path in unfinished.iterdir():
         if not path.stat().st_size:
             path.unlink()
@@ -43,28 +48,16 @@ def _make(source: Path, folder: Path, change: Callable[[Resource], Resource | No
     return folder
 
 
-def _changed(
-    lines: Iterator[bytes], change: Callable[[Resource], Resource | None]
-) -> Iterator[bytes]:
-    for line in lines:
-        changed = change(read_json(line))
-        if changed is not None:
-            yield write_json(changed) + b"\n"
+def _as_server(line: bytes) -> bytes:
+    return META.sub(AS_SERVER, line, count=1)
 
 
-def _as_server(resource: Resource) -> Resource:
-    meta = resource["meta"]
-    added = {
-        "versionId": "1",
-        "lastUpdated": "2026-11-29T10:15:30.123+00:00",
-        "source": meta.get("source", "") + "#" + resource["id"][1:17],
-    }
-    return {
-        key: (added | {"tag": meta["tag"]}) if key == "meta" else resource[key] for key in resource
-    }
+def _as_foreign(line: bytes) -> bytes | None:
+    changed = _changed(read_json(line))
+    return write_json(changed) + b"\n" if changed else None
 
 
-def _as_foreign(resource: Resource) -> Resource | None:
+def _changed(resource: Resource) -> Resource | None:
     kind = resource["resourceType"]
     if kind not in PUBLIC:
         return None
@@ -114,19 +107,18 @@ def _public(concept: Resource, at_least: int) -> Resource:
     return {"coding": [*shown, *local], "text": "as the ward calls it"}
 
 
-def make_bundles(source: Path, folder: Path, size: int = 500) -> Path:
-    """The same resources as searchset Bundles, a file each, for readers that take Bundles."""
-    if folder.exists():
-        return folder
+def make_bundles(source: Path, folder: Path, share: float, size: int = 500) -> Path:
+    """A share of the resources of each kind as searchset Bundles, a file each."""
     unfinished = folder.with_name(folder.name + ".part")
     unfinished.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*.ndjson")):
-        lines = path.read_bytes().splitlines()
-        for start in range(0, len(lines), size):
-            entries = b",".join(
-                b'{"resource":' + line + b"}" for line in lines[start : start + size]
-            )
-            bundle = b'{"resourceType":"Bundle","type":"searchset","entry":[' + entries + b"]}"
-            (unfinished / f"{path.stem}.{start:08d}.json").write_bytes(bundle)
+        wanted = path.stat().st_size * share
+        with path.open("rb") as content:
+            place = 0
+            while content.tell() <= wanted and (lines := list(islice(content, size))):
+                entries = b",".join(b'{"resource":' + line.rstrip() + b"}" for line in lines)
+                bundle = b'{"resourceType":"Bundle","type":"searchset","entry":[' + entries + b"]}"
+                (unfinished / f"{path.stem}.{place:05d}.json").write_bytes(bundle)
+                place += 1
     unfinished.rename(folder)
     return folder

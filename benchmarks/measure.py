@@ -262,14 +262,9 @@ PIECES: dict[str, Callable[[Data], Work]] = {
 
 
 def measure_pyrate(data: Data) -> dict[str, float]:
-    """What fhir-pyrate needs for the first Bundles of each kind, about four samples in all."""
-    share = min(1.0, 4 * SAMPLE / data.counts["ndjson"])
-    chosen: list[Path] = []
-    for kind in KINDS:
-        paths = sorted(data.bundles.glob(f"{kind}.*.json"))
-        chosen += paths[: max(1, round(share * len(paths)))]
+    """What fhir-pyrate needs for the Bundles."""
     script = Path(__file__).with_name("pyrate_reader.py")
-    command = [str(pyrate_python()), str(script), *map(str, chosen)]
+    command = [str(pyrate_python()), str(script), *map(str, sorted(data.bundles.iterdir()))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
