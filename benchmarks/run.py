@@ -24,14 +24,12 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     if "read_pyrate" in arguments.only:
         pyrate_python()
-    found: dict[int, Results] = {}
     for patients in arguments.patients:
         data = Data(patients)
         _say(f"{patients} patients: making the data")
         make(data)
         times = arguments.repetitions or REPETITIONS.get(patients, 3)
-        found[patients] = measure(data, arguments.only, times)
-        (FOLDER / f"results-{patients}.json").write_text(json.dumps(found[patients], indent=1))
+        measure(data, arguments.only, times)
     print(write_page(ROOT / "docs" / "benchmarks.md" if arguments.write else None))
 
 
@@ -48,7 +46,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def measure(data: Data, only: list[str], repetitions: int) -> Results:
-    """Every piece in turn, as often as said, each time in a process of its own."""
+    """Every piece in turn, as often as said, each time in a process of its own.
+
+    A piece that fails is left out from then on, and said; what was measured is kept.
+    """
     found: Results = {}
     chosen = [
         row.piece
@@ -56,13 +57,17 @@ def measure(data: Data, only: list[str], repetitions: int) -> Results:
         if row.piece in only and data.patients <= UP_TO.get(row.piece, data.patients)
     ]
     for repetition in range(repetitions):
-        for piece in chosen:
-            result = _one(piece, data.patients)
+        for piece in list(chosen):
+            place = f"{data.patients} patients, {repetition + 1}/{repetitions}, {piece}"
+            try:
+                result = _one(piece, data.patients)
+            except subprocess.CalledProcessError as error:
+                _say(f"{place}: failed ({error.returncode})")
+                chosen.remove(piece)
+                continue
             found.setdefault(piece, []).append(result)
-            rate = result["count"] / result["seconds"]
-            _say(
-                f"{data.patients} patients, {repetition + 1}/{repetitions}, {piece}: {rate:,.0f}/s"
-            )
+            _say(f"{place}: {result['count'] / result['seconds']:,.0f}/s")
+        (FOLDER / f"results-{data.patients}.json").write_text(json.dumps(found, indent=1))
     return found
 
 
