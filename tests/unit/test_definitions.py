@@ -101,7 +101,9 @@ def test_every_extension_that_the_shapes_write_is_defined_for_its_resource_and_t
         for name, raw in load_extensions().items()
         for each in raw["resources"]
     }
-    inside = {name for name, _, context in declared if "." in context}  # of a Period, wherever it is
+    inside = {
+        name for name, _, context in declared if "." in context
+    }  # of a Period, wherever it is
     assert {each for each in used if each[0] not in inside} == {
         each for each in declared if each[0] not in inside
     }
