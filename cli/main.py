@@ -4,7 +4,7 @@ import importlib
 import sys
 import traceback
 from io import TextIOWrapper
-from typing import NoReturn, TextIO, cast
+from typing import TextIO, cast
 
 import click
 
@@ -21,7 +21,8 @@ EXIT_CODES = {
     70: "a bug of imnm-fhir",
     130: "interrupted (Ctrl-C)",
 }
-FINE, USAGE, BUG, INTERRUPTED = 0, 2, 70, 130
+FINE, USAGE, BAD_INPUT, BUG, INTERRUPTED = 0, 2, 3, 70, 130
+INTERRUPTION = "interrupted; what was there before is as it was"
 COMMANDS = {
     "new-site": "new_site",
     "harmonise": "harmonise",
@@ -66,32 +67,45 @@ def imnm_fhir() -> None:
 
 def main() -> None:
     """Run the command line and leave with one of the documented exit codes."""
-    sys.stdout, sys.stderr = (_tolerant(each) for each in (sys.stdout, sys.stderr))
+    out, err = Pipe(_tolerant(sys.stdout)), Pipe(_tolerant(sys.stderr))
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    code = _run()
+    if out.lost:
+        reason = out.lost.strerror or str(out.lost)
+        code = _say(f"the output cannot be written: {reason}; send it elsewhere", BAD_INPUT)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command that was called, after its error was told."""
     try:
         code = imnm_fhir.main(prog_name="imnm-fhir", standalone_mode=False)
+    except SystemExit as verdict:
+        code = verdict.code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _leave("interrupted; what was there before is as it was", INTERRUPTED)
+        return _say(INTERRUPTION, INTERRUPTED)
     except click.ClickException as error:
         error.show(file=sys.stderr)
-        sys.exit(USAGE)
+        return USAGE
     except ImnmFhirError as error:
-        _leave(str(error), error.exit_code)
+        return _say(str(error), error.exit_code)
     except Exception as error:
         if "KeyboardInterrupt" in str(error):  # DuckDB wraps a Ctrl-C in an error of its own
-            _leave("interrupted; what was there before is as it was", INTERRUPTED)
-        # a bug: shown whole, so that it can be reported
-        traceback.print_exc()
-        _leave("a bug of imnm-fhir; please report the lines above, without patients' values", BUG)
-    sys.exit(code if isinstance(code, int) else FINE)
+            return _say(INTERRUPTION, INTERRUPTED)
+        traceback.print_exc()  # a bug: shown whole, so that it can be reported
+        return _say(
+            "a bug of imnm-fhir; please report the lines above, without patients' values", BUG
+        )
+    return code if isinstance(code, int) else FINE
 
 
 def _tolerant(stream: TextIO) -> TextIO:
-    r"""The stream, so that neither a closed pipe nor a poor encoding (`\xb5` for `µ`) ends the work."""
+    r"""The stream, so that a poor encoding (`\xb5` for `µ`) does not end the work."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    return cast(TextIO, Pipe(stream))
+    return stream
 
 
-def _leave(message: str, code: int) -> NoReturn:
+def _say(message: str, code: int) -> int:
     click.echo(f"imnm-fhir: {message}", err=True)
-    sys.exit(code)
+    return code

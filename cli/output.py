@@ -115,34 +115,37 @@ class _ProgressLine:
 
 
 class Pipe:
-    """stdout or stderr that goes on in silence once nobody reads it any more.
+    """stdout or stderr that goes on in silence once it cannot be written any more.
 
-    `imnm-fhir validate build/madrid | head -1` closes the pipe early; the work goes on, and the exit
-    code remains the verdict.
+    `imnm-fhir validate build/madrid | head -1` closes the pipe early: the work goes on, and the exit
+    code remains the verdict. `lost` is why, where it is another reason, such as a full disk.
     """
 
     def __init__(self, stream: TextIO) -> None:
         """Take the place of `stream`."""
         self._stream = stream
+        self.lost: OSError | None = None
 
     def write(self, text: str) -> int:
         """Write `text` as the stream does."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            return self._drop(len(text))
+        except OSError as error:
+            self._drop(error)
+            return len(text)
 
     def flush(self) -> None:
         """Flush the stream."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop(0)
+        except OSError as error:
+            self._drop(error)
 
-    def _drop(self, written: int) -> int:
+    def _drop(self, error: OSError) -> None:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
-        return written
+        if not isinstance(error, BrokenPipeError):
+            self.lost = error
 
     def __getattr__(self, name: str) -> Any:
         """Anything else is the stream's own."""

@@ -9,7 +9,6 @@ from imnm_fhir.cli.options import (
     example,
     gate_options,
     out_option,
-    study_option,
     voice_options,
 )
 from imnm_fhir.cli.output import Voice
@@ -20,11 +19,10 @@ from imnm_fhir.cli.output import Voice
 )
 @click.argument("cohorts", nargs=-1, required=True, type=PATH)
 @out_option("The pool's folder.")
-@study_option
 @gate_options
 @voice_options
 def command(
-    cohorts: tuple[Path, ...], out: Path, study: Path | None, waivers: Path | None,
+    cohorts: tuple[Path, ...], out: Path, waivers: Path | None,
     exclude_failing_patients: bool, allow_errors: bool, voice: Voice,
 ) -> None:  # fmt: skip
     """Pool validated COHORTS into one.
@@ -36,6 +34,6 @@ def command(
 
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
     with voice.progress("pooling"):
-        lines = pool_folders(list(cohorts), out, gate=gate, study=study)
+        lines = pool_folders(list(cohorts), out, gate=gate)
     for line in lines:
         voice.say(line)

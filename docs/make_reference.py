@@ -242,7 +242,7 @@ def study_page() -> str:
             "# Study: definitions, windows, limits",
             "Which definition a derived variable takes is chosen by the study, not by the site: a"
             " TOML file that says only what differs from the defaults below. It is given with"
-            " `--study` to `validate`, `pool` and `table1`; the footnotes of Table 1 name what was"
+            " `--study` to `validate` and `table1`; the footnotes of Table 1 name what was"
             " chosen.",
             '```toml\n# my-study.toml\n[study]\nname = "Consortium 2026"\n\n[variants]\n'
             'severe_weakness = "proximal-axial"\nstrategy = "concurrent"\n\n[rules]\n'

@@ -269,6 +269,20 @@ def test_reader_that_stops_early_ends_nothing() -> None:
     assert said == "100,000 differences\n"
 
 
+def test_full_disk_under_the_output_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "imnm_fhir.cli", "elements"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert ran.returncode == 3
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("imnm-fhir: the output cannot be written: No space left")
+
+
 def test_help_into_a_closed_pipe() -> None:
     reading, writing = os.pipe()
     os.close(reading)
