@@ -56,7 +56,8 @@ def observations(draw: st.DrawFn, element: Element) -> Row:
     if element.type in ("number", "code"):
         row["method"] = draw(maybe(keys("assay")))
     units = [unit for unit in (element.unit, *element.units) if unit]
-    if units and draw(st.booleans()):
+    limited: bool = draw(st.booleans())
+    if units and limited:
         row |= {"reference_high": draw(numbers()), "unit": draw(st.sampled_from(units))}
     if draw(st.integers(0, 4)) == 0:
         return row | {"missing": draw(keys("missing_reason"))}
@@ -77,7 +78,8 @@ def _values(draw: st.DrawFn, element: Element, unit: str | None, units: list[str
         case "code":
             coded = {"value_code": draw(keys(element.value_set))}
             ways = [coded, coded | number, number] if units else [coded]
-            return draw(st.sampled_from(ways)) | remark
+            chosen: Row = draw(st.sampled_from(ways))
+            return chosen | remark
         case "boolean":
             return {"value_boolean": draw(st.booleans())} | remark
         case "date":
@@ -118,16 +120,18 @@ def procedures(draw: st.DrawFn, element: Element) -> Row:
 
 def _in_order(row: Row, start: str) -> Row:
     """The row without its end where that is before its start."""
-    first, last = row.get(start), row.get("end_date")
-    common = min(len(first or ""), len(last or ""))
+    first, last = row.get(start) or "", row.get("end_date") or ""
+    common = min(len(first), len(last))
     return row | {"end_date": None} if common and first[:common] > last[:common] else row
 
 
 @st.composite
 def patients(draw: st.DrawFn, name: str) -> Row:
-    sexes = st.just({}) | keys("sex").map(lambda key: {"sex": key})
+    sexes: st.SearchStrategy[Row] = st.just({}) | keys("sex").map(lambda key: {"sex": key})
     sexes |= keys("missing_reason").map(lambda key: {"sex_missing": key})
-    deaths = st.just({}) | st.booleans().map(lambda value: {"deceased_boolean": value})
+    deaths: st.SearchStrategy[Row] = st.just({}) | st.booleans().map(
+        lambda value: {"deceased_boolean": value}
+    )
     deaths |= dates.map(lambda value: {"deceased_date": value})
     deaths |= keys("missing_reason").map(lambda key: {"deceased_missing": key})
     row = draw(either("birth_date", "birth_date_missing")) | draw(sexes) | draw(deaths)
