@@ -196,6 +196,13 @@ def rules_page() -> str:
                     ("note", "for information"),
                 ],
             ),
+            "Which rows break a rule stands under the same id in the Great Expectations suites"
+            " (`expectations/*.yaml`: one per table, and `cases.yaml` for rules across the facts of a"
+            " patient) or in SQL (`across_sites.sql`); a rule that stands in one place only is an error."
+            " Each has a planted fault and a near miss in `tests/spec/rules_cases.toml`. A date is two"
+            " days, the earliest and the latest that it may mean, and `sure` in a suite names the columns"
+            " under which the rule must be broken as well: `2019-03` neither breaks nor keeps a limit"
+            " that lies inside March.",
             "Limits may be changed, kinds changed and rules switched off by a study's TOML (see"
             " [study](study.md)). Sources: `L` logical, `P` a default of this project, `S` the"
             " Madrid cohort paper, `R` published.",
@@ -246,7 +253,9 @@ def study_page() -> str:
             " chosen.",
             '```toml\n# my-study.toml\n[study]\nname = "Consortium 2026"\n\n[variants]\n'
             'severe_weakness = "proximal-axial"\nstrategy = "concurrent"\n\n[rules]\n'
-            'off = ["D03"]\nlimits.K03 = { least = 500 }\n```',
+            'off = ["D03"]                    # not run, and the report says so\n'
+            'kind = { K03 = "note", "K02.stop" = "improbable" }\n'
+            "limits = { K03 = { least = 500 } }\n```",
             "## The defaults",
             f"```toml\n{text}\n```",
         ]
