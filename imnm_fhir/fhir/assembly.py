@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ROW_GROUP = 20_480  # rows that DuckDB holds per thread while it writes: small for memory's sake
 NO_SITE = "says not which site it is of; give --site"
 NO_PATIENT = "is of a patient who is not among the resources that were read"
+OTHER_SITE = "its identifier and its Organization are of different sites"
 OTHER_PATIENT = "its identifier and its subject are of different patients"
 NO_KEY = "has no id, so that nothing tells it from others"
 OTHER_TWIN = "another resource has the same key and says something else"
@@ -50,11 +51,9 @@ class Staging:
     files: dict[str, list[Path]] = field(default_factory=lambda: {name: [] for name in TABLES})
     place: int = 0
 
-    def next_file(self, table: str) -> Path:
-        """The path of a further file of a table."""
-        path = self.folder / f"{table}-{len(self.files[table])}.parquet"
-        self.files[table].append(path)
-        return path
+    def all_checked(self, table: str) -> bool:
+        """Whether every row of a table keeps the row rules already."""
+        return not any("-read-" in path.name for path in self.files[table])
 
     def add(self, table: str, rows: list[Row]) -> None:
         """Store rows as `ResourceReader` gives them."""
@@ -64,9 +63,12 @@ class Staging:
         schema = staged_schema(table)
         columns = {name: [row.get(name) for row in rows] for name in schema.names}
         columns["checked"] = [False] * len(rows)
+        columns["own"] = [True] * len(rows)
         columns["place"] = list(range(self.place, self.place + len(rows)))
         self.place += len(rows)
-        pq.write_table(pa.table(columns, schema=schema), self.next_file(table))
+        path = self.folder / f"{table}-read-{self.place}.parquet"
+        self.files[table].append(path)
+        pq.write_table(pa.table(columns, schema=schema.append(pa.field("own", pa.bool_()))), path)
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,17 @@ def _open_staged(engine: "duckdb.DuckDBPyConnection", table: str, files: list[Pa
     schema = staged_schema(table)
     if files:
         listed = ", ".join(sql_text(str(path)) for path in files)
-        engine.execute(f"create temp view staged_{table} as from read_parquet([{listed}])")
+        read = f"select * exclude (own) from read_parquet([{listed}]) where own"
+        engine.execute(f"create temp view staged_{table} as {read}")
     else:
         engine.register(f"staged_{table}", schema.empty_table())
 
 
-def _fault(table: str, first: Mapping[str, str]) -> str:
-    """SQL of why a row `t` is refused: `first` reasons by condition, then the row rules; else null."""
+def _fault(first: Mapping[str, str], table: str | None = None) -> str:
+    """SQL of why a row `t` is refused: reasons by condition, then the row rules of `table`; or null."""
     rules = [
         f"when not t.checked and ({rule.broken}) then {sql_text(f'{rule.column}: {rule.message}')}"
-        for rule in row_rules(table)
+        for rule in (row_rules(table) if table else ())
         if rule.column != "id"
     ]
     reasons = [f"when {condition} then {sql_text(said)}" for condition, said in first.items()]
@@ -184,11 +187,17 @@ def _place_patients(
     engine: "duckdb.DuckDBPyConnection", staging: Staging, site: str | None
 ) -> None:
     known = f"coalesce(s.site, o.site, {sql_text(site) if site else 'null'})"
-    placed = f"""select s.* replace ({known} as site, coalesce(s.patient, s.resource_id) as patient)
+    placed = f"""select s.* replace ({known} as site, coalesce(s.patient, s.resource_id) as patient),
+            o.site as site_of_organization
         from staged_patients s left join (select organization_id, min(site) as site from site_of
         group by organization_id having count(distinct site) = 1) o using (organization_id)"""
-    fault = _fault("patients", {"t.site is null": NO_SITE, "t.patient is null": NO_KEY})
-    query = f"select t.* replace ({_hash('patients')} as id), {fault} as fault from ({placed}) t"
+    first = {
+        "t.site is null": NO_SITE,
+        "t.patient is null": NO_KEY,
+        "t.site_of_organization <> t.site": OTHER_SITE,
+    }
+    query = f"""select t.* exclude (site_of_organization) replace ({_hash("patients")} as id),
+        {_fault(first, "patients")} as fault from ({placed}) t"""
     _store(engine, staging, "patients", query)
     _find_twins(engine, "patients")
     engine.execute(
@@ -209,13 +218,17 @@ def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, staging: Stagi
         "t.said_patient <> t.patient or t.said_site <> t.site": OTHER_PATIENT,
         "t.said_patient is null and t.n is null": NO_KEY,
     }
-    made = f"case when t.checked then t.id else {_hash(table)} end"
-    chosen = ", ".join(
-        f"{made} as id" if c == "id" else f"t.{c}" for c in staged_schema(table).names
-    )
-    query = f"""select {chosen}, {_fault(table, first)} as fault
-        from ({rule_source(table, f"({placed})")}) t"""
-    _store(engine, staging, table, query)
+    if staging.all_checked(table):
+        engine.execute(
+            f"""create temp view placed_{table} as
+            select t.* exclude (said_site, said_patient), {_fault(first)} as fault from ({placed}) t"""
+        )
+    else:
+        names = [f't."{name}"' for name in staged_schema(table).names if name != "id"]
+        made = f"case when t.checked then t.id else {_hash(table)} end as id"
+        query = f"""select {made}, {", ".join(names)}, {_fault(first, table)} as fault
+            from ({rule_source(table, f"({placed})")}) t"""
+        _store(engine, staging, table, query)
     _find_twins(engine, table)
 
 

@@ -21,6 +21,7 @@ from imnm_fhir.shapes.tree import (
     Hole,
     Node,
     Object,
+    holes,
     is_element_coding,
     load_period,
     load_shapes,
@@ -64,17 +65,44 @@ def _type(node: Node) -> Type:
         case Array():
             merged: Type = {}
             for item in node.items:
-                merged = _merge(merged, _type(item.node))
+                merged = _merge(merged, _item_type(item.node, len(node.items) == 1))
             return [merged]
         case Object():
             return _fields_type(node.fields)
 
 
+def _item_type(node: Node, alone: bool) -> Type:
+    """The type of an item, with its constants where they tell it from other items."""
+    if alone or not isinstance(node, Object):
+        return _type(node)
+    constants = {f.key: _type(f.node) for f in node.fields if isinstance(f.node, Constant)}
+    return _merge(constants, _type(node))
+
+
 def _fields_type(fields: tuple[Field, ...]) -> dict[str, Type]:
     found: dict[str, Type] = {}
-    for each in fields:
+    for each in _read_fields(fields):
         found[each.key] = _merge(found.get(each.key, {}), _type(each.node))
     return found
+
+
+def _read_fields(fields: tuple[Field, ...]) -> Iterator[Field]:
+    """The fields that must be read: those with a hole of which no field before says the same.
+
+    All others follow from the row, whose line is compared, or whose file is known to be ours.
+    """
+    seen: set[str] = set()
+    for each in fields:
+        columns = {hole.column for hole in holes(each.node) if is_read(hole)}
+        if columns - seen:
+            yield each
+        if isinstance(each.node, Hole):
+            seen |= columns
+
+
+def is_read(hole: Hole) -> bool:
+    """Whether a hole is read: the element stands in the key."""
+    return not is_element_coding(hole) and hole.column != "element"
 
 
 def _merge(left: Type, right: Type) -> Type:
@@ -102,7 +130,7 @@ class _Path:
 
 
 def _paths(fields: tuple[Field, ...], base: str) -> Iterator[_Path]:
-    for each in fields:
+    for each in _read_fields(fields):
         yield from _inside(each.node, f'{base}."{each.key}"')
 
 
@@ -128,7 +156,7 @@ def _item(node: Node, base: str, alone: bool) -> Iterator[_Path]:
         for each in node.fields
         if isinstance(each.node, Constant)
     ]
-    for each in node.fields:
+    for each in _read_fields(node.fields):
         if not isinstance(each.node, Constant):
             test = " and ".join([*constants, f'x."{each.key}" is not null'])
             yield from _inside(each.node, f'list_filter({base}, lambda x: {test})[1]."{each.key}"')
@@ -155,7 +183,8 @@ def _value(path: _Path) -> str:
         f"when {sql_text(codings_of(None, hole.column, key)[-1].code)} then {sql_text(key)}"
         for key in keys
     )
-    return f"case {code} {branches} end"
+    # Most columns are mostly null: those rows are done before the branches are tried.
+    return f"case when {code} is null then null else case {code} {branches} end end"
 
 
 def _key_part(index: int, name: str) -> str:
@@ -193,7 +222,7 @@ def _column_values(table: str) -> dict[str, str]:
     """The SQL of each column that a hole carries, by column, those of periods joined."""
     found: dict[str, dict[str, None]] = {}
     for path in _paths(all_fields(table), "r"):
-        if not is_element_coding(path.hole) and path.hole.column != "element":
+        if is_read(path.hole):
             found.setdefault(path.hole.column, {})[_value(path)] = None
     values = {
         name: f"coalesce({', '.join(ways)})" if len(ways) > 1 else next(iter(ways))

@@ -174,10 +174,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of a file: `lines` is an Arrow array of text, `first` the number of the first."""
+    """Whole lines of a file: `lines` is an Arrow array over `text`, `first` the number of the first."""
 
     lines: "pa.StringArray"
     first: int
+    text: bytes
 
     def line(self, index: int) -> bytes:
         """The bytes of one line."""
@@ -216,7 +217,7 @@ def _block(text: bytes, first: int) -> Block:
         ends = np.append(ends, len(text))
     offsets = np.concatenate([[0], ends]).astype(np.int32)
     buffers = (pa.py_buffer(offsets), pa.py_buffer(text))
-    return Block(pa.StringArray.from_buffers(len(ends), *buffers), first)
+    return Block(pa.StringArray.from_buffers(len(ends), *buffers), first, text)
 
 
 def read_resources(source: Path, keep_going: bool = False) -> Iterator[Located]:

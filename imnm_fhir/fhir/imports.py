@@ -13,7 +13,6 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.assembly import Assembled, Staging, assemble
 from imnm_fhir.fhir.cohort_files import tables_in_memory, write_cohort_folder
 from imnm_fhir.fhir.files import (
-    Block,
     Located,
     fhir_files,
     is_bundle_file,
@@ -22,7 +21,7 @@ from imnm_fhir.fhir.files import (
     read_file,
 )
 from imnm_fhir.fhir.own_export import check_whole, open_own_export, trusted_manifest
-from imnm_fhir.fhir.own_lines import prepare_own_lines, take_own_lines
+from imnm_fhir.fhir.own_lines import OwnLines, prepare_own_lines, take_own_lines
 from imnm_fhir.fhir.reading import ResourceReader, Row
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import check_site_id
@@ -104,7 +103,7 @@ class _Import:
     reader: ResourceReader
     site: str | None
     organizations: list[Row]
-    own: dict[str, int]
+    own: int
     notes: list[Issue]
 
     @classmethod
@@ -113,9 +112,9 @@ class _Import:
         chosen = check_site_id(site) if site else None
         with (
             tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder,
-            open_engine(memory_limit=MEMORY) as engine,
+            open_engine(memory_limit=MEMORY, ordered=True) as engine,
         ):
-            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], {}, [])
+            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], 0, [])
 
     def read_all(self, listed: Iterable[Located]) -> None:
         """Read resources that are in memory, after all their addresses are known."""
@@ -143,36 +142,31 @@ class _Import:
     def _read_lines(
         self, path: Path, keep_going: bool, waiting: list[Located], progress: Progress | None
     ) -> None:
+        """Take the lines that are exactly ours; read the others one by one."""
+        own = take_own_lines(self.engine, path, self.staging, progress)
+        self.own += own.taken.count(1)
+        problem = own.problem
         try:
-            for block in read_blocks(path):
-                for located in self._read_own(block, path):
-                    self._read_other(located, path, keep_going, waiting)
-                if progress:
-                    progress(len(block.lines))
+            for located in self._others(path, own) if own.rest or not own.lines else ():
+                self._read_other(located, path, keep_going, waiting)
         except ImnmFhirError as error:
-            if not keep_going or "--keep-going" in str(error):
+            if "--keep-going" in str(error):
                 raise
-            self._read(Located({}, path.name, problem=str(error)))
+            problem = error
+        if problem and not keep_going:
+            raise problem
+        if problem:
+            self._read(Located({}, path.name, problem=str(problem)))
         self._store()
 
-    def _read_own(self, block: Block, path: Path) -> Iterator[Located]:
-        """Take the lines that are exactly ours; the others, parsed."""
-        rest = range(len(block.lines))
-        if _is_text(block):
-            place = self.staging.place
-            target = self.staging.folder / f"own-{place}"
-            self.staging.place += len(block.lines)
-            counts = take_own_lines(self.engine, block, path.name, place, target)
-            for table, count in counts.items():
-                self.staging.files[table].append(Path(f"{target}-{table}.parquet"))
-                self.own[table] = self.own.get(table, 0) + count
-            found = self.engine.execute("select number from taken").fetchnumpy()["number"]
-            taken = set(found.tolist())
-            rest = [index for index in rest if index not in taken]  # type: ignore[assignment]
-        for index in rest:
-            line = block.line(index)
-            if line.strip():
-                yield from parse_line(line, path.name, block.first + index)
+    def _others(self, path: Path, own: OwnLines) -> Iterator[Located]:
+        for block in read_blocks(path):
+            for index in range(len(block.lines)):
+                number = block.first + index
+                if number > own.lines or not own.taken[number - 1]:
+                    line = block.line(index)
+                    if line.strip():
+                        yield from parse_line(line, path.name, number)
 
     def _read_other(
         self, located: Located, path: Path, keep_going: bool, waiting: list[Located]
@@ -210,7 +204,7 @@ class _Import:
         """The manifest without tables, with a count of what became of every resource."""
         refusals, others = self.reader.refusals, self.reader.others
         imported = {
-            "resources": sum(self.reader.resources.values()) + sum(self.own.values()),
+            "resources": sum(self.reader.resources.values()) + self.own,
             "sites": len(self.organizations) - refusals.organizations,
             "rows": sum(assembled.rows.values()),
             "repeated": assembled.repeated,
@@ -234,14 +228,3 @@ class _Import:
         assembled = self.assemble()
         tables = tables_in_memory(self.engine)
         return Cohort(self.manifest(assembled), tables, self.issues(assembled))
-
-
-def _is_text(block: Block) -> bool:
-    """Whether the block is UTF-8 throughout; else its bad lines are told one by one."""
-    import pyarrow as pa
-
-    try:
-        block.lines.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
