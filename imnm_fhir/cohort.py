@@ -193,6 +193,10 @@ def _take_back(folder: Path, new: Sequence[Path]) -> None:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of the cohort in `folder`; raises `ImnmFhirError` where there is none."""
     path = folder / MANIFEST
+    if folder.is_file():
+        raise ImnmFhirError(
+            f"{folder}: is a file, not a cohort; give the --out folder of a harmonise or import"
+        )
     if not folder.exists():
         raise ImnmFhirError(
             f"{folder}: no such folder; give the --out of an earlier harmonise or import"

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from imnm_fhir.validation import Flow
 
 Progress = Callable[[int], None]
+NO_FOLDERS = (
+    ".xml",
+    ".ndjson",
+    ".csv",
+    ".xlsx",
+    ".zip",
+    ".gz",
+    ".txt",
+)  # meant as files, not as folders
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,10 @@ def leaving_cohort(folder: Path, gate: Gate = Gate(), need_validation: bool = Tr
 def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress | None) -> Exported:
     from imnm_fhir.fhir import to_fhir, write_bundle, write_ndjson
 
+    if target.suffix.lower() in NO_FOLDERS:
+        raise UsageError(
+            f"{target}: give a folder (NDJSON), a .json file (one Bundle) or a URL as --to"
+        )
     leaving = _leaving(folder, gate, need_validation=False)
     stayed = leaving.flow.lines()
     if target.suffix == ".json":

@@ -77,7 +77,7 @@ def harmonise_tables(
 
 def _key(mapping: SiteMapping, given: bytes | None) -> bytes | None:
     """The pseudonym key, where the mapping needs one."""
-    if mapping.pseudonymise == "keep":
+    if mapping.pseudonymise == "keep" or mapping.to_fill_in:  # the check says what to fill in
         return None
     key = given or read_pseudonym_key(os.environ)
     if key is None:

@@ -56,15 +56,21 @@ def new_site(files: Sequence[Path]) -> str:
     from imnm_fhir.readers import read_tables
 
     tables = [table for path in files for table in read_tables(path)]
-    return "\n".join([HEAD, *map(_file, tables)])
+    return "\n".join([HEAD, *(_file(table, _who(table, tables)) for table in tables)])
 
 
-def _file(table: "TextTable") -> str:
+def _who(table: "TextTable", tables: Sequence["TextTable"]) -> str:
+    """A hint at the column of the patient: one that every table has; of one table, its first."""
+    shared = [name for name in table.header if all(name in each.header for each in tables)]
+    return f", perhaps {quoted(shared[0])}" if shared else ""
+
+
+def _file(table: "TextTable", who: str) -> str:
     lines = [
         "[[file]]",
         f"name = {quoted(_pattern(table.file))}",
         *([f"sheet = {quoted(table.sheet)}"] if table.sheet else []),
-        f'patient = "{FILL_IN}" # the column that says which patient, perhaps {quoted(table.header[0])}',
+        f'patient = "{FILL_IN}" # the column that says which patient{who}',
         '# record = "..." # the column with the record\'s id, where a patient has several rows',
         "",
         "[file.columns]",

@@ -140,7 +140,9 @@ def _failing(cohort: Cohort, waivers: Sequence[Waiver], need_validation: bool) -
     if not validation or not bound:
         if need_validation:
             what = "was changed after its validation" if validation else "was not validated"
-            raise FindingsError(f"the cohort {what}; run imnm-fhir validate on its folder first")
+            raise FindingsError(
+                f"the cohort of {', '.join(cohort.sites)} {what}; run imnm-fhir validate on its folder first"
+            )
         return set()
     by_key = {row_key(patient): patient for patient in _keys(cohort)}
     failing = set()
