@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from imnm_fhir.errors import Problems
+from imnm_fhir.harmonise import harmonise
 from imnm_fhir.readers import read_tables
 from imnm_fhir.sites import (
     built_in_sites,
@@ -117,3 +118,16 @@ def test_quotes_and_backslashes_in_headers_stay_toml(tmp_path: Path) -> None:
     path.write_text('NHC,"a ""b"" \\c"\n1,2\n')
     mapping = parse_site_mapping(new_site([path]) + '"x" = { element = "sex" }\n', "site.toml")
     assert mapping.files[0].names == ("site [[]1].csv",)
+
+
+def test_an_unfilled_mapping_is_told_what_to_fill_in_first(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(new_site([MADRID_ES]), "utf-8")
+    with pytest.raises(Problems, match="FILL IN"):
+        harmonise([MADRID_ES], load_site_mapping(str(path)))
+
+
+def test_the_patients_column_is_one_that_every_table_has() -> None:
+    folder = MADRID_ES.parent.parent / "freiburg" / "delivery_2"
+    text = new_site([folder / name for name in ("patienten.csv", "ck.csv", "medikamente.csv")])
+    assert text.count('perhaps "Pat-ID"') == 3
