@@ -78,7 +78,9 @@ def _inline_medication(out: dict[str, Any], medication: Medication) -> None:
     if target is None or not is_usable_medication(target):
         return
     out["medicationCodeableConcept"] = target["code"]
-    del out["medicationReference"]
+    shown = ("reference", "display", "type")
+    more = {k: v for k, v in out.pop("medicationReference").items() if k not in shown}
+    out |= {"medicationReference": more} if more else {}
     if inside is not None:
         rest = {key: value for key, value in inside.items() if key not in MEDICATION_KEYS}
         kept = [rest if each is inside else each for each in out["contained"]]

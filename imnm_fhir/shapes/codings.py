@@ -57,9 +57,13 @@ def pairs_of(codings: Any) -> list[Pair]:
     canonical = load_project().canonical_system
     listed = codings if isinstance(codings, list) else []
     return [
-        (canonical(str(each.get("system"))), str(each.get("code")))
-        for each in map(as_mapping, listed)
+        (canonical(_text(each, "system")), _text(each, "code")) for each in map(as_mapping, listed)
     ]
+
+
+def _text(coding: Mapping[str, Any], key: str) -> str:
+    value = coding.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _elements_that_take(table: str, pairs: Iterable[Pair]) -> set[str]:
@@ -119,7 +123,10 @@ def read_category(value: Any, path: str, element: str | None) -> Found:
 def _rest(codings: list[Any], known: list[bool], path: str) -> Iterator[Leaf]:
     """What the codings hold beside the system, code and display of the known ones."""
     for index, (coding, is_known) in enumerate(zip(codings, known, strict=True)):
-        taken = ("system", "code", "display") if is_known else ()
-        rest = {k: v for k, v in coding.items() if k not in taken} if is_known else coding
+        rest = {k: v for k, v in coding.items() if not _is_taken(k, v)} if is_known else coding
         if not is_known or rest:
             yield from leaves(rest, f"{path}[{index}]")
+
+
+def _is_taken(key: str, value: Any) -> bool:
+    return key in ("system", "code") or (key == "display" and isinstance(value, str))

@@ -71,7 +71,7 @@ def add_derived(table: str, row: Row) -> dict[str, Any]:
     """The row with the columns that shapes use beside its own: key, patient_id, organization_id."""
     key = ("site",) if table == "organization" else load_dictionary().tables[table].key
     full = dict(row)
-    full["key"] = row_key(row[column] for column in key)
+    full["key"] = row_key(row.get(column) for column in key)
     full["organization_id"] = resource_id(row_key([row["site"]]))
     if "patient" in row:
         full["patient_id"] = resource_id(row_key([row["site"], row["patient"]]))

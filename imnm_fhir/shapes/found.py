@@ -39,10 +39,14 @@ class Refusal(Exception):
 
 @dataclass
 class Found:
-    """Columns read and leaves not understood, of a resource or a part of it."""
+    """Columns read and leaves not understood, of a resource or a part of it.
+
+    `implied` are constants that say something only together with a column, which may be read later.
+    """
 
     row: dict[str, Any] = field(default_factory=dict)
     unread: list[Leaf] = field(default_factory=list)
+    implied: list[tuple[str, Leaf]] = field(default_factory=list)
 
     def put(self, column: str, value: Any, path: str) -> None:
         """Take a column; raises `Refusal` where the resource says something else elsewhere."""
@@ -54,6 +58,7 @@ class Found:
         for column, value in other.row.items():
             self.put(column, value, path)
         self.unread += other.unread
+        self.implied += other.implied
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:

@@ -104,6 +104,7 @@ def _read_resource(shape: Shape, resource: Mapping[str, Any], element: str | Non
 
 def _finish(found: Found, table: str, element: str | None) -> None:
     """Put the parts of the key into the row; the key must agree with what else the resource says."""
+    found.unread += [leaf for column, leaf in found.implied if column not in found.row]
     _join_period(found, table)
     key = found.row.pop("key", None)
     if element:
@@ -151,7 +152,7 @@ def _read(node: Node, value: Any, path: str, element: str | None) -> Found:
 def _read_object(
     fields: tuple[Field, ...], value: Mapping[str, Any], path: str, element: str | None
 ) -> Found:
-    found = Found()
+    found = Found(unread=[] if value else [Leaf(path, value)])
     by_key: dict[str, list[Field]] = {}
     for each in fields:
         by_key.setdefault(each.key, []).append(each)
@@ -171,7 +172,7 @@ def _read_key(ways: list[Field], value: Any, place: str, element: str | None) ->
     """The value of a key, in the first of its ways that fits; several are written `key?column`."""
     for each in ways[:-1]:
         try:
-            return _read(each.node, value, place, element)
+            return _read_node(each, value, place, element)
         except Mismatch:
             continue
     return _read_field(ways[-1], value, place, element)
@@ -181,7 +182,7 @@ def _read_field(each: Field, value: Any, place: str, element: str | None) -> Fou
     if each.reading == "never":
         return Found(unread=list(leaves(value, place)))
     try:
-        found = _read(each.node, value, place, element)
+        found = _read_node(each, value, place, element)
     except Mismatch as why:
         if each.reading == "listed":
             return Found(unread=list(leaves(value, place)))
@@ -191,10 +192,17 @@ def _read_field(each: Field, value: Any, place: str, element: str | None) -> Fou
     return found
 
 
+def _read_node(each: Field, value: Any, place: str, element: str | None) -> Found:
+    found = _read(each.node, value, place, element)
+    if each.when and isinstance(each.node, Constant):
+        found.implied.append((each.when, Leaf(place, value)))
+    return found
+
+
 def _read_array(node: Array, value: Any, path: str, element: str | None) -> Found:
     if not isinstance(value, list):
         raise Mismatch(f"{path}: is no list")
-    found = Found()
+    found = Found(unread=[] if value else [Leaf(path, value)])
     rest = dict(enumerate(value))
     for item in node.items:
         for index, actual in rest.items():
