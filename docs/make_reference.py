@@ -114,7 +114,8 @@ def elements_page() -> str:
         "# Elements",
         f"The common data elements, version {dictionary.version} of the dictionary:"
         f" {len(dictionary.elements)} elements in five tables. A range is the plausible one; marks: "
-        "`L` logical, `P` a default of this project, `S` the Madrid cohort paper, `R` published."
+        "`L` logical, `P` a default of this project, `S` the Madrid cohort paper, `R` and `V` the sources"
+        " of the [domain page](../domain.md)."
         " Beside its public codes each element has one of the project's own CodeSystem. On the"
         " command line: `imnm-fhir elements NAME`.",
     ]
@@ -205,7 +206,7 @@ def rules_page() -> str:
             " that lies inside March.",
             "Limits may be changed, kinds changed and rules switched off by a study's TOML (see"
             " [study](study.md)). Sources: `L` logical, `P` a default of this project, `S` the"
-            " Madrid cohort paper, `R` published.",
+            " Madrid cohort paper, `R` and `V` with a number those of the [domain page](../domain.md).",
             table(
                 ("rule", "what is wrong", "kind", "category", "limits", "what to do", "source"),
                 [row for rule in rules.values() for row in _rule(rule)],

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,3 +57,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 def _files(folder: Path) -> Iterator[Path]:
     for top, _, names in os.walk(folder):
         yield from (Path(top) / name for name in names)
+
+
+# Python that runs the command in a process of its own, after whatever stands before main().
+MAIN = "import sys; from imnm_fhir.cli.main import main; sys.argv[0] = 'imnm-fhir'; "
+
+
+def run_python(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Python code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )

@@ -3,74 +3,30 @@
 Each patient's values here are canaries: none may come back on stderr or stdout.
 """
 
-import errno
 import gzip
-import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
 
 from imnm_fhir.cohort import read_cohort
 from imnm_fhir.compare import compare
 from imnm_fhir.written import read_own_csv
-from tests.acceptance.command_line import Ran, contents, done, run
-from tests.unit.server.stand_in import Answer, Asked, StandIn, Store, metadata, outcome, stand_in
-
-MAPPING = """
-[site]
-id = "teststadt"
-name = "Teststadt (synthetic)"
-country = "DE"
-language = "de"
-legal_basis = "synthetic"
-[patients]
-identifier = "pseudonym"
-pseudonymise = "keep"
-[delivery]
-cut_off = "2023-06-30"
-kind = "full"
-[[file]]
-name = "patients*"
-patient = "Patient"
-[file.columns]
-"Sex" = { element = "sex", words = { w = "female", m = "male" } }
-"Birth" = { element = "birth_date" }
-"CK" = { element = "ck", time_point = "baseline", unit = "U/L" }
-"Onset" = { element = "imnm", field = "onset_date", set = { value_code = "imnm" } }
-"Comorbidity" = { element = "comorbidity", field = "value_text" }
-"""
-HEADER = "Patient,Sex,Birth,CK,Onset,Comorbidity\n"
-ROWS = "T-1,w,1951-07-13,4513,2019-03-09,KANARIE\nT-2,m,1950-02-17,2519,2018-11-23,=KANARIE+1\n"
-CANARIES = ("KANARIE", "4513", "2519", "1951-07", "1950-02", "2019-03-09", "2018-11-23", "13.07.")
+from tests.acceptance.canaries import (
+    HEADER,
+    MAPPING,
+    ROWS,
+    check_refusal,
+    check_silence,
+    harmonise,
+    write_site,
+)
+from tests.acceptance.command_line import done, run
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("site.toml").write_text(MAPPING, "utf-8")
-    Path("patients.csv").write_text(HEADER + ROWS, "utf-8")
-
-
-def harmonise(name: str = "patients.csv", out: str = "cohort") -> Ran:
-    return run("harmonise", name, "--site", "site.toml", "--out", out)
-
-
-def check_silence(ran: Ran) -> None:
-    """No patient's value, and no traceback, on either stream."""
-    assert [canary for canary in CANARIES if canary in ran.err + ran.out] == []
-    assert "Traceback" not in ran.err
-
-
-def check_refusal(ran: Ran, code: int, *said: str) -> None:
-    """One line of ours with these words, and nothing on stdout."""
-    check_silence(ran)
-    assert (ran.code, ran.out, len(ran.messages)) == (code, "", 1), ran
-    assert ran.err.startswith("imnm-fhir: ")
-    assert [words for words in said if words not in ran.err] == [], ran.err
+    write_site()
 
 
 # ------------------------------------------------------------------------------ files of a site
@@ -287,241 +243,3 @@ def test_source_that_is_no_fhir(name: str) -> None:
     Path("empty").mkdir()
     check_refusal(run("import", name, "--out", "back"), 3, name)
     assert not Path("back").exists()
-
-
-# ------------------------------------------------------------------------------ servers
-
-
-@pytest.fixture
-def passed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cohort that may leave, made once; and a clock that does not wait."""
-    kept = tmp_path_factory.getbasetemp() / "passed"
-    if not kept.exists():
-        harmonise()
-        done("validate", "cohort")
-        shutil.copytree("cohort", kept)
-    shutil.copytree(kept, "cohort", dirs_exist_ok=True)
-    now = [0.0]
-    monkeypatch.setattr("imnm_fhir.server.connection.monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        "imnm_fhir.server.connection.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
-    )
-
-
-def html(_: Asked) -> Answer:
-    return Answer(200, b"<html>KANARIE</html>", {"Content-Type": "text/html"})
-
-
-WRONG: dict[str, tuple[Callable[[Asked], Answer], str]] = {
-    "no FHIR": (html, "FHIR"),
-    "R5": (lambda _: metadata("5.0.0"), "R5"),
-    "STU3": (lambda _: metadata("3.0.2"), "STU3"),
-    "401": (lambda _: outcome("who is 'KANARIE' 4513?", 401), "who is"),
-    "404": (lambda _: outcome('no "KANARIE" here', 404), "404"),
-}
-
-
-def both_ways(url: str) -> list[Ran]:
-    """An export to the address and an import from it; the import must write nothing."""
-    ran = [run("export", "cohort", "--to", url, "-q"), run("import", url, "--out", "back", "-q")]
-    assert not Path("back").exists()
-    return ran
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_server_that_is_wrong(name: str, passed: None) -> None:
-    answer, said = WRONG[name]
-    with stand_in() as server:
-        server.metadata = answer
-        for ran in both_ways(server.base_url):
-            check_refusal(ran, 4, server.base_url, said)
-        assert server.asked == []  # nothing was sent
-
-
-def test_server_that_is_not_there(passed: None) -> None:
-    for ran in both_ways("http://127.0.0.1:1/fhir"):
-        check_refusal(ran, 4, "http://127.0.0.1:1/fhir", "unreachable", "check address")
-
-
-def test_server_with_a_strange_certificate(passed: None) -> None:
-    with stand_in(trustme.CA().issue_cert("127.0.0.1")) as server:
-        for ran in both_ways(server.base_url):
-            check_refusal(ran, 4, "certificate")
-
-
-def test_credentials_never_over_plain_http(passed: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IMNM_FHIR_TOKEN", "geheim")
-    for ran in both_ways("http://192.0.2.1/fhir"):
-        check_refusal(ran, 4, "credentials are never sent over plain http")
-        assert "geheim" not in ran.err
-
-
-def test_address_that_is_none(passed: None) -> None:
-    for ran in both_ways("ftp://127.0.0.1/fhir"):
-        check_refusal(ran, 2, "no http or https address")
-
-
-def test_refused_resources_are_listed(passed: None) -> None:
-    def refuses(resource: dict[str, Any]) -> str | None:
-        echoed = resource.get("code", {}).get("text")  # a server may repeat what it was sent
-        return f"HAPI-0389 bad {echoed} 4513" if echoed else None
-
-    with stand_in() as server:
-        server.answer = Store(refuses)
-        ran = run("export", "cohort", "--to", server.base_url)
-    assert ran.code == 4
-    check_silence(ran)
-    refused = [line for line in ran.messages if line.startswith("not loaded: ")]
-    assert len(refused) == 2  # the comorbidities; everything else was loaded
-    assert all("Condition/i" in line and "HAPI-0389 bad" in line for line in refused)
-
-
-def test_server_that_breaks_off_says_what_was_sent(passed: None) -> None:
-    store = Store()
-
-    def breaks(server: StandIn) -> Callable[[Asked], Answer]:
-        return lambda asked: store(asked) if len(server.asked) < 3 else outcome("no such user", 401)
-
-    with stand_in() as server:
-        server.answer = breaks(server)
-        ran = run("export", "cohort", "--to", server.base_url, "--bundle-size", "2")
-    check_silence(ran)
-    assert ran.code == 4
-    assert "no such user" in ran.err and "2 Patient stored" in ran.err and "repeat" in ran.err
-
-
-# ------------------------------------------------------------------------------ outputs
-
-OTHER = HEADER + ROWS.replace("T-2", "T-9")
-
-
-def make_all(source: str, suffix: str = "") -> None:
-    """Everything that the commands write, of one source."""
-    Path("patients.csv").write_text(source, "utf-8")
-    done("harmonise", "patients.csv", "--site", "site.toml", "--out", f"cohort{suffix}")
-    done("export", f"cohort{suffix}", "--to", f"ndjson{suffix}")
-    done("export", f"cohort{suffix}", "--to", f"bundle{suffix}.json")
-    done("import", f"ndjson{suffix}", "--out", f"back{suffix}")
-    out = [word for end in ("csv", "xlsx", "html") for word in ("--out", f"table1{suffix}.{end}")]
-    done("table1", f"cohort{suffix}", *out)
-
-
-@pytest.fixture
-def everything(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """All outputs of one source, and of another with the ending 2, made once."""
-    kept = tmp_path_factory.getbasetemp() / "everything"
-    if not kept.exists():
-        make_all(HEADER + ROWS)
-        make_all(OTHER, "2")
-        shutil.copytree(".", kept)
-    shutil.copytree(kept, ".", dirs_exist_ok=True)
-
-
-COMMANDS = {
-    "harmonise": ("harmonise", "patients.csv", "--site", "site.toml", "--out", "cohort"),
-    "ndjson": ("export", "cohort2", "--to", "ndjson"),
-    "bundle": ("export", "cohort2", "--to", "bundle.json"),
-    "import": ("import", "ndjson2", "--out", "back"),
-    "table1 csv": ("table1", "cohort2", "--out", "table1.csv"),
-    "table1 xlsx": ("table1", "cohort2", "--out", "table1.xlsx"),
-    "table1 html": ("table1", "cohort2", "--out", "table1.html"),
-}
-FAILURES: dict[str, tuple[BaseException, int, str]] = {
-    "disk full": (OSError(errno.ENOSPC, "No space left on device"), 3, "the disk is full"),
-    "no permission": (PermissionError(errno.EACCES, "Permission denied"), 3, "no permission"),
-    "Ctrl-C": (KeyboardInterrupt(), 130, "interrupted"),
-}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("failure", FAILURES)
-def test_output_that_fails_at_any_moment(
-    name: str, failure: str, everything: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At each file that is put in its place: what was there is readable as it was, and no rest."""
-    error, code, said = FAILURES[failure]
-    before = {path: contents(Path(path)) for path in ("ndjson", "back", "cohort")}
-    cohorts = {path: read_cohort(Path(path)) for path in ("cohort", "back")}
-    single = {path.name: path.read_bytes() for path in Path().iterdir() if path.is_file()}
-    replace, moment, ran = os.replace, 0, Ran(0, "", "")
-    while True:
-        moment += 1
-        left = [moment]
-
-        def failing(*arguments: Any, left: list[int] = left) -> None:
-            left[0] -= 1
-            if left[0] == 0:
-                raise error
-            replace(*arguments)
-
-        monkeypatch.setattr("imnm_fhir.written.os.replace", failing)
-        ran = run(*COMMANDS[name])
-        monkeypatch.setattr("imnm_fhir.written.os.replace", replace)
-        if left[0] > 0:  # there were fewer files than that: the command went through
-            break
-        assert ran.code == code and said in ran.err, (moment, ran)
-        check_silence(ran)
-        assert len(ran.err.strip().splitlines()) == 1
-        assert [str(p) for p in Path().rglob("*.part*")] == [], "half-written"
-        for path, cohort in cohorts.items():
-            assert compare(cohort, read_cohort(Path(path))) == [], f"{path} at moment {moment}"
-        assert {n: Path(n).read_bytes() for n in single} == single, f"moment {moment}"
-        if name == "ndjson":
-            assert contents(Path("ndjson")) == before["ndjson"], f"moment {moment}"
-    assert ran.code == 0 and moment > 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("harmonise", "patients.csv", "--site", "site.toml", "--out", "kept"), "kept: exists"),
-        (("harmonise", "patients.csv", "--site", "site.toml", "--out", "site.toml"), "is a file"),
-        (("export", "cohort", "--to", "kept"), "holds other files"),
-        (("export", "cohort", "--to", "site.toml"), "is a file"),
-        (("import", "ndjson", "--out", "kept"), "kept: exists"),
-        (("new-site", "patients.csv", "--out", "site.toml"), "exists"),
-        (("table1", "cohort", "--out", "table1.docx"), "table1.docx"),
-        (("table1", "cohort", "--out", "nowhere/table1.csv"), "does not exist"),
-        (("export", "cohort", "--to", "nowhere/bundle.json"), "does not exist"),
-    ],
-)
-def test_place_that_is_taken_or_not_there(arguments: tuple[str, ...], said: str) -> None:
-    harmonise()
-    done("export", "cohort", "--to", "ndjson")
-    Path("kept").mkdir()
-    Path("kept/thesis.docx").write_text("KANARIE", "utf-8")
-    before = contents(Path())
-    ran = run(*arguments)
-    check_silence(ran)
-    assert ran.code in (2, 3) and said in ran.err and len(ran.messages) == 1, ran
-    assert contents(Path()) == before
-
-
-def test_changed_table_is_found_out() -> None:
-    harmonise()
-    (path,) = Path("cohort/tables").glob("patients.*")
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
-    for arguments in (
-        ("validate", "cohort"),
-        ("table1", "cohort"),
-        ("export", "cohort", "--to", "x"),
-    ):
-        check_refusal(run(*arguments), 3, path.name, "was changed", "harmonise again")
-
-
-@pytest.mark.parametrize("text", ["", "KANARIE", "[]", '{"format": 99}'])
-def test_manifest_that_is_none(text: str) -> None:
-    harmonise()
-    Path("cohort/manifest.json").write_text(text, "utf-8")
-    check_refusal(run("table1", "cohort"), 3, "manifest.json", "harmonise again")
-
-
-@pytest.mark.parametrize("option", ["--study", "--waivers"])
-@pytest.mark.parametrize("text", [None, "KANARIE", "[nonsense]\nx = 1\n"])
-def test_study_and_waiver_files_with_faults(option: str, text: str | None) -> None:
-    harmonise()
-    if text is not None:
-        Path("chosen.toml").write_text(text, "utf-8")
-    ran = run("validate", "cohort", option, "chosen.toml")
-    assert (ran.code, ran.out) == (3, "") and "chosen.toml" in ran.err
-    check_silence(ran)
