@@ -104,9 +104,7 @@ def test_the_exact_end_of_a_period() -> None:
 
 def rows() -> st.SearchStrategy[tuple[str, Resource]]:
     """A table and a row of it."""
-    long = [
-        facts(table, "P 1/ä", "7").map(lambda row, table=table: (table, row)) for table in FACTS
-    ]
+    long = [st.tuples(st.just(table), facts(table, "P 1/ä", "7")) for table in FACTS]
     return st.one_of(patients("P 1/ä").map(lambda row: ("patients", row)), *long)
 
 
