@@ -146,6 +146,9 @@ def validate_folder(
     """Validate the cohort in `folder`, note the outcome in its manifest, write the report."""
     from imnm_fhir.validation import validate_folder as validate
 
+    if language not in load_project().languages:
+        known = ", ".join(load_project().languages)
+        raise UsageError(f"no report in '{language}'; there are {known}")
     return validate(folder, report=report, study=study, waivers=waivers, language=language)
 
 
@@ -283,13 +286,7 @@ def _download(
         raise ImnmFhirError(f"{url}: holds no resource{hint}")
 
 
-def pool_folders(
-    folders: Sequence[Path],
-    out: Path,
-    *,
-    gate: Gate = Gate(),
-    study: Path | None = None,
-) -> list[str]:
+def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = Gate()) -> list[str]:
     """Pool validated cohorts into the folder `out`; what happened, a line each."""
     from imnm_fhir.pool import pool
 
@@ -297,7 +294,8 @@ def pool_folders(
     pooled = write_cohort(pool([leaving_cohort(folder, gate) for folder in folders]), out)
     stayed = [line for flow in flows for line in flow.lines()]
     people = pooled.tables["patients"].num_rows
-    return [*stayed, f"{out}: {people} patients of {len(pooled.sites)} sites pooled"]
+    sites = "1 site" if len(pooled.sites) == 1 else f"{len(pooled.sites)} sites"
+    return [*stayed, f"{out}: {people} patients of {sites} pooled"]
 
 
 def table1_of(
