@@ -1,7 +1,7 @@
 """Filling: the FHIR resource of one row. The reference implementation; the compiled SQL equals it."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
@@ -132,13 +132,20 @@ def hole_value(hole: Hole, row: Row) -> Any:
             f"element {row.get('element')}: {hole.column} is needed and has no value"
         )
     if hole.kind == "number":
-        return Decimal(value)
+        return _number(hole, row)
     if hole.kind == "boolean":
         return bool(value)
     if hole.kind in ("text", "date"):
         return f"{hole.prefix}{value}{hole.suffix}"
     codings = codings_of(row.get("element"), hole.column, str(value))
     return codings[0].code if hole.kind == "code" else [coding.fhir() for coding in codings]
+
+
+def _number(hole: Hole, row: Row) -> Decimal:
+    try:
+        return Decimal(row[hole.column])
+    except InvalidOperation:
+        raise ImnmFhirError(f"element {row.get('element')}: {hole.column} is no number") from None
 
 
 def codings_of(element: str | None, column: str, key: str) -> tuple[Coding, ...]:
