@@ -116,7 +116,8 @@ PLANTED: list[tuple[str, Row, Row, str, str]] = [
 
 
 def cohort(table: str, *rows: Row) -> Cohort:
-    listed = {name: [] for name in TABLES} | {"patients": [keyed("patients", PATIENT)]}
+    listed: dict[str, list[Any]] = {name: [] for name in TABLES}
+    listed["patients"] = [keyed("patients", PATIENT)]
     listed[table] = [keyed(table, row) | ({"id": row["id"]} if "id" in row else {}) for row in rows]
     tables = {name: table_from_rows(name, each) for name, each in listed.items()}
     return Cohort(new_manifest("site file", {"madrid_es": {"name": "Madrid"}}), tables)
