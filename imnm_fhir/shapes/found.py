@@ -1,12 +1,11 @@
 """What matching collects: columns of the row, leaves not understood, reasons to stop."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One leaf of a resource. Its value is for comparing, never for a message."""
 
     path: str
@@ -17,16 +16,22 @@ class Leaf:
         return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
 
 
-def leaves(value: Any, path: str = "") -> Iterator[Leaf]:
+def leaves(value: Any, path: str = "") -> list[Leaf]:
     """Every leaf with its path, such as `code.coding[0].code`; an empty object or list is a leaf."""
-    if isinstance(value, Mapping) and value:
+    found: list[Leaf] = []
+    _collect(value, path, found)
+    return found
+
+
+def _collect(value: Any, path: str, found: list[Leaf]) -> None:
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from leaves(inner, f"{path}.{key}" if path else str(key))
+            _collect(inner, f"{path}.{key}" if path else str(key), found)
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            yield from leaves(inner, f"{path}[{index}]")
+            _collect(inner, f"{path}[{index}]", found)
     else:
-        yield Leaf(path, value)
+        found.append(Leaf(path, value))
 
 
 class Mismatch(Exception):
@@ -63,4 +68,4 @@ class Found:
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """The value, or an empty object where it is none."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
