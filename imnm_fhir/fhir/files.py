@@ -66,15 +66,15 @@ def file_hash(path: Path) -> str:
 
 
 def export_manifest(
-    parts: Mapping[str, tuple[str, int]], cohort: Mapping[str, Any], checked: bool
+    parts: Mapping[str, tuple[Path, int]], cohort: Mapping[str, Any], checked: bool
 ) -> dict[str, Any]:
     """The manifest of an NDJSON folder: each file's hash and resources, by type in `parts`.
 
     `cohort` is the cohort's manifest: its sites and what was allowed against the rules are named.
     """
     files = {
-        f"{kind}.ndjson": {"resourceType": kind, "resources": count, "sha256": digest}
-        for kind, (digest, count) in parts.items()
+        f"{kind}.ndjson": {"resourceType": kind, "resources": count, "sha256": file_hash(path)}
+        for kind, (path, count) in parts.items()
     }
     return {
         "format": FORMAT,

@@ -26,7 +26,6 @@ DATES = (
     "deceasedDateTime",
     "performedDateTime",
 )
-QUANTITIES = ("valueQuantity", "referenceRange", "dosage")
 PERIODS = ("effectivePeriod", "performedPeriod")
 REFERENCES = {"subject": "Patient", "managingOrganization": "Organization"}
 # Fields of a Medication that say nothing of which drug it is, or nothing at all.
@@ -49,10 +48,7 @@ def normalise(resource: Resource, resolve: Resolve, medication: Medication) -> d
     _gender(out)
     if isinstance(out.get("valueInteger"), int) and "valueQuantity" not in out:
         out["valueQuantity"] = {"value": out.pop("valueInteger")}
-    for key in QUANTITIES:
-        if key in out:
-            out[key] = _quantities(out[key])
-    return out
+    return {key: _quantities(value) for key, value in out.items()}
 
 
 def relative(reference: str, kind: str, resolve: Resolve) -> str:
@@ -115,12 +111,12 @@ def _cut_dates(out: dict[str, Any]) -> None:
         if period:
             out["performedPeriod"] = period
     for key in PERIODS:
-        if isinstance(out.get(key), dict):
+        if isinstance(out.get(key), Mapping):
             out[key] = {name: day(value) for name, value in out[key].items()}
     if isinstance(out.get("extension"), list):
         out["extension"] = [
             {**each, "valueDateTime": day(each["valueDateTime"])}
-            if isinstance(each, dict) and "valueDateTime" in each
+            if isinstance(each, Mapping) and "valueDateTime" in each
             else each
             for each in out["extension"]
         ]
@@ -142,7 +138,7 @@ def _quantities(value: Any) -> Any:
     """Every Quantity with its UCUM code as unit: the code counts, how it is printed does not."""
     if isinstance(value, list):
         return [_quantities(each) for each in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         return value
     out = {key: _quantities(inner) for key, inner in value.items()}
     if "value" in out and isinstance(out.get("system"), str):

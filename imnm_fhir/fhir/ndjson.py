@@ -1,7 +1,6 @@
 """Writing a cohort as NDJSON in bulk, from memory or straight from its Parquet files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from imnm_fhir.fhir.conformance import check_rows, check_shapes, refuse_faults
 from imnm_fhir.fhir.files import (
     MANIFEST,
     export_manifest,
-    file_hash,
     is_own_folder,
     write_json_file,
 )
@@ -111,13 +109,10 @@ def _write_all(
     checked: bool,
     progress: Callable[[int], None] | None,
 ) -> dict[str, Any]:
-    """Write every file beside its place, then put all in their places, the manifest last.
-
-    A file is hashed while the next one is written.
-    """
+    """Write every file beside its place, then put all in their places, the manifest last."""
     shapes = load_shapes()
-    parts: dict[str, tuple[Future[str], int]] = {}
-    with replace_together(folder) as part_of, ThreadPoolExecutor(1) as hashing:
+    parts: dict[str, tuple[Path, int]] = {}
+    with replace_together(folder) as part_of:
         for table in ("organization", *TABLES):
             kind = shapes[table].resource
             count = _count(engine, table, cohort)
@@ -128,11 +123,10 @@ def _write_all(
                 _write_organizations(organization_rows(cohort), part)
             else:
                 _copy(engine, table, part, folder)
-            parts[kind] = hashing.submit(file_hash, part), count
+            parts[kind] = part, count
             if progress:
                 progress(count)
-        hashed = {kind: (future.result(), count) for kind, (future, count) in parts.items()}
-        manifest = export_manifest(hashed, cohort, checked)
+        manifest = export_manifest(parts, cohort, checked)
         write_json_file(part_of(MANIFEST), manifest)
     for shape in shapes.values():
         if shape.resource not in parts:

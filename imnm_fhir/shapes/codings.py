@@ -5,10 +5,9 @@ neighbours refuses the resource; one that is not known is listed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any
 
-from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.shapes.found import Found, Leaf, Mismatch, Refusal, as_mapping, leaves
 from imnm_fhir.shapes.tree import Hole
 from imnm_fhir.terminology import load_project
@@ -68,19 +67,18 @@ def _text(coding: Mapping[str, Any], key: str) -> str:
 
 
 def _elements_that_take(table: str, pairs: Iterable[Pair]) -> set[str]:
-    return {name for pair in pairs for name in _taken_by(table).get(pair, ())}
+    return {
+        name
+        for name, element in load_dictionary().of_table(table).items()
+        for pair in pairs
+        if _group(element, pair) in element.attributes.get("takes", ())
+    }
 
 
-@cache
-def _taken_by(table: str) -> dict[Pair, set[str]]:
-    """The elements that take a value of a group, by each coding of the value."""
-    found: dict[Pair, set[str]] = {}
-    for name, element in load_dictionary().of_table(table).items():
-        for code in load_dictionary().value_sets[element.value_set or ""].codes.values():
-            if code.attributes.get("group") in element.attributes.get("takes", ()):
-                for pair in code.accepted:
-                    found.setdefault(pair, set()).add(name)
-    return found
+def _group(element: Element, pair: Pair) -> Any:
+    value_set = load_dictionary().value_sets[element.value_set or ""]
+    key = value_set.keys_by_code.get(pair)
+    return value_set.codes[key].attributes.get("group") if key else None
 
 
 def read_codings(hole: Hole, value: Any, path: str, element: str | None) -> Found:

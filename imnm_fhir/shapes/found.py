@@ -1,11 +1,12 @@
 """What matching collects: columns of the row, leaves not understood, reasons to stop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class Leaf(NamedTuple):
+@dataclass(frozen=True)
+class Leaf:
     """One leaf of a resource. Its value is for comparing, never for a message."""
 
     path: str
@@ -16,22 +17,16 @@ class Leaf(NamedTuple):
         return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
 
 
-def leaves(value: Any, path: str = "") -> list[Leaf]:
+def leaves(value: Any, path: str = "") -> Iterator[Leaf]:
     """Every leaf with its path, such as `code.coding[0].code`; an empty object or list is a leaf."""
-    found: list[Leaf] = []
-    _collect(value, path, found)
-    return found
-
-
-def _collect(value: Any, path: str, found: list[Leaf]) -> None:
-    if isinstance(value, dict) and value:
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            _collect(inner, f"{path}.{key}" if path else str(key), found)
+            yield from leaves(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
-            _collect(inner, f"{path}[{index}]", found)
+            yield from leaves(inner, f"{path}[{index}]")
     else:
-        found.append(Leaf(path, value))
+        yield Leaf(path, value)
 
 
 class Mismatch(Exception):
@@ -68,4 +63,4 @@ class Found:
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
     """The value, or an empty object where it is none."""
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, Mapping) else {}

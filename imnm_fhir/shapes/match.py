@@ -6,7 +6,6 @@ What changes the meaning of a resource (a modifier extension, another status) re
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from imnm_fhir.dictionary import load_dictionary
@@ -81,19 +80,8 @@ def is_harmless(leaf: Leaf) -> bool:
 
 
 def _fits(leaf: Leaf, kind: str) -> bool:
-    by_path = _fits_by_path(leaf.path, kind)
-    if by_path is None:
-        return bool(load_patterns(kind)[1].fullmatch(f"{leaf.path}={leaf.text()}"))
-    return by_path
-
-
-@lru_cache(maxsize=100_000)
-def _fits_by_path(path: str, kind: str) -> bool | None:
-    """Whether a leaf fits whatever its value is; None where the value decides."""
-    whole, _, paths = load_patterns(kind)
-    if whole.fullmatch(path):
-        return True
-    return None if paths.fullmatch(path) else False
+    pattern = load_patterns(kind)
+    return bool(pattern.fullmatch(leaf.path) or pattern.fullmatch(f"{leaf.path}={leaf.text()}"))
 
 
 def _listed(unread: list[Leaf]) -> list[Leaf]:
@@ -110,8 +98,8 @@ def _read_resource(shape: Shape, resource: Mapping[str, Any], element: str | Non
     present = [each for each in shape.variants if each.fields[0].key in resource]
     if shape.variants and len(present) != 1:
         raise Mismatch("holds no value or reason that is read, or more than one")
-    node = shape.objects[present[0].when if present else None]
-    return _read_object(node, resource, "", element)
+    fields = shape.fields(present[0] if present else None)
+    return _read_object(fields, resource, "", element)
 
 
 def _finish(found: Found, table: str, element: str | None) -> None:
@@ -156,26 +144,31 @@ def _read(node: Node, value: Any, path: str, element: str | None) -> Found:
         case Array():
             return _read_array(node, value, path, element)
         case Object():
-            if not isinstance(value, dict):
+            if not isinstance(value, Mapping):
                 raise Mismatch(f"{path}: is no object")
-            return _read_object(node, value, path, element)
+            return _read_object(node.fields, value, path, element)
 
 
-def _read_object(node: Object, value: Mapping[str, Any], path: str, element: str | None) -> Found:
+def _read_object(
+    fields: tuple[Field, ...], value: Mapping[str, Any], path: str, element: str | None
+) -> Found:
     found = Found(unread=[] if value else [Leaf(path, value)])
-    before = f"{path}." if path else ""
-    for key, ways in node.by_key.items():
+    by_key: dict[str, list[Field]] = {}
+    for each in fields:
+        by_key.setdefault(each.key, []).append(each)
+    for key, ways in by_key.items():
+        place = f"{path}.{key}" if path else key
         if key in value:
-            found.add(_read_key(ways, value[key], before + key, element), before + key)
+            found.add(_read_key(ways, value[key], place, element), place)
         elif any(each.when is None and each.reading == "must" for each in ways):
-            raise Mismatch(f"{before}{key}: is missing")
+            raise Mismatch(f"{place}: is missing")
     for key in value:
-        if key not in node.by_key:
-            found.unread += leaves(value[key], before + str(key))
+        if key not in by_key:
+            found.unread += leaves(value[key], f"{path}.{key}" if path else key)
     return found
 
 
-def _read_key(ways: tuple[Field, ...], value: Any, place: str, element: str | None) -> Found:
+def _read_key(ways: list[Field], value: Any, place: str, element: str | None) -> Found:
     """The value of a key, in the first of its ways that fits; several are written `key?column`."""
     for each in ways[:-1]:
         try:
@@ -236,7 +229,7 @@ def _read_item(item: Item, value: Any, path: str, element: str | None) -> Found 
 
 
 def _same_constants(node: Node, value: Any) -> bool:
-    if not isinstance(node, Object) or not isinstance(value, dict):
+    if not isinstance(node, Object) or not isinstance(value, Mapping):
         return False
     constants = [each for each in node.fields if isinstance(each.node, Constant)]
     return all(

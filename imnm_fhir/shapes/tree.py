@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 from imnm_fhir.terminology import load_project, mappings
@@ -74,14 +74,6 @@ class Object:
 
     fields: tuple[Field, ...]
 
-    @cached_property
-    def by_key(self) -> dict[str, tuple[Field, ...]]:
-        """The fields by key: as a rule one, several where the same key is written in several ways."""
-        return {
-            key: tuple(each for each in self.fields if each.key == key)
-            for key in dict.fromkeys(each.key for each in self.fields)
-        }
-
 
 Node = Constant | Hole | Array | Object
 
@@ -107,12 +99,6 @@ class Shape:
     def fields(self, variant: Variant | None = None) -> tuple[Field, ...]:
         """The fields in the order in which they are written, with those of one variant."""
         return self.before + (variant.fields if variant else ()) + self.after
-
-    @cached_property
-    def objects(self) -> dict[str | None, Object]:
-        """The whole resource as an object, by the column of its variant; None without variants."""
-        variants = self.variants or (None,)
-        return {each.when if each else None: Object(self.fields(each)) for each in variants}
 
 
 def holes(node: Node) -> Iterator[Hole]:
@@ -201,16 +187,9 @@ def load_shapes() -> dict[str, Shape]:
 
 
 @cache
-def load_patterns(name: str) -> tuple[re.Pattern[str], ...]:
-    """The leaves that are `harmless` or `refusing`: patterns of paths, of path=value, of their paths."""
-    listed: list[str] = _read_shapes()[name]["paths"]
-    valued = [each for each in listed if "=" in each]
-    groups = (
-        [each for each in listed if "=" not in each],
-        valued,
-        [each.partition("=")[0] for each in valued],
-    )
-    return tuple(re.compile("|".join(f"(?:{each})" for each in group)) for group in groups)
+def load_patterns(name: str) -> re.Pattern[str]:
+    """The leaves that are `harmless` or `refusing`, as one pattern of `path` or `path=value`."""
+    return re.compile("|".join(f"(?:{each})" for each in _read_shapes()[name]["paths"]))
 
 
 @cache
