@@ -33,7 +33,7 @@ def command(
 
     Exit code 0: it may be exported and pooled; 1: not yet.
     """
-    from imnm_fhir.flow import validate_folder
+    from imnm_fhir.validation import validate_folder
 
     with voice.progress("validating"):
         validation = validate_folder(

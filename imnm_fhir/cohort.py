@@ -225,8 +225,17 @@ def read_cohort(folder: Path) -> Cohort:
     manifest = read_manifest(folder)
     tables = {name: _read_table(folder, manifest, name) for name in TABLES}
     _check_sites(folder, manifest, tables)
-    issues = _read_table(folder, manifest, "issues").to_pylist()
-    return Cohort(manifest, tables, tuple(Issue(**row) for row in issues))
+    return Cohort(manifest, tables, _issues(folder, manifest))
+
+
+def read_issues(folder: Path) -> tuple[Issue, ...]:
+    """The issues of the cohort in `folder`; its tables are not read."""
+    return _issues(folder, read_manifest(folder))
+
+
+def _issues(folder: Path, manifest: Mapping[str, Any]) -> tuple[Issue, ...]:
+    rows = _read_table(folder, manifest, "issues").to_pylist()
+    return tuple(Issue(**row) for row in rows)
 
 
 def _check_sites(

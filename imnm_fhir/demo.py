@@ -12,11 +12,11 @@ from imnm_fhir.flow import (
     export,
     harmonise_files,
     import_fhir,
-    leaving_cohort,
+    pass_gate,
     pool_folders,
     table1_of,
-    validate_folder,
 )
+from imnm_fhir.validation import validate_folder
 
 Say = Callable[[str], None]
 FREIBURG = ("patienten.csv", "ck.csv", "medikamente.csv")
@@ -112,7 +112,7 @@ def _road(label: str, sources: Sequence[Path], site: str, out: Path, say: Say) -
     back = out.parent / "back" / out.name
     import_fhir(exported.target, back)
     validate_folder(back)
-    differences = compare(leaving_cohort(out), read_cohort(back))
+    differences = compare(pass_gate(out).cohort(), read_cohort(back))
     say(
         f"{label}: {sum(exported.counts.values())} resources written and read back, {len(differences)} differences"
     )

@@ -15,6 +15,7 @@ from imnm_fhir.cohort import (
     Cohort,
     keep_patients,
     read_cohort,
+    read_issues,
     read_manifest,
     read_people,
     write_cohort,
@@ -25,7 +26,6 @@ from imnm_fhir.terminology import load_project
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from imnm_fhir.findings import Validation
     from imnm_fhir.server import Sent
     from imnm_fhir.validation import Flow
 
@@ -130,64 +130,48 @@ def _source_folder(source: Sequence[Path], site: str | None, temporary: Path, ga
         if len(source) != 1 or not source[0].is_dir():
             raise UsageError("give one cohort folder, or site files with --site")
         return source[0]
+    from imnm_fhir.validation import validate_folder
+
     harmonise_files(source, site, temporary)
     validate_folder(temporary, waivers=gate.waivers)
     return temporary
 
 
-def validate_folder(
-    folder: Path,
-    *,
-    report: Path | None = None,
-    study: Path | None = None,
-    waivers: Path | None = None,
-    language: str = "en",
-) -> "Validation":
-    """Validate the cohort in `folder`, note the outcome in its manifest, write the report."""
-    from imnm_fhir.validation import validate_folder as validate
-
-    if language not in load_project().languages:
-        known = ", ".join(load_project().languages)
-        raise UsageError(f"no report in '{language}'; there are {known}")
-    return validate(folder, report=report, study=study, waivers=waivers, language=language)
-
-
 @dataclass(frozen=True)
-class _Leaving:
-    """Who may leave a cohort's folder: their keys, the flow, and what was allowed."""
+class Leaving:
+    """Who may leave a cohort's folder: their keys (site, patient), the flow, what was allowed."""
 
+    folder: Path
     people: "pa.Table"
     flow: "Flow"
 
     @property
     def stamps(self) -> list[str]:
+        """What was allowed against the rules."""
         return [self.flow.stamp] if self.flow.stamp else []
 
+    def cohort(self) -> Cohort:
+        """The part of the cohort that may leave, with the flow in its manifest."""
+        kept = keep_patients(read_cohort(self.folder), self.people)
+        stamps = [*kept.manifest.get("stamps", []), *self.stamps]
+        return replace(
+            kept, manifest={**kept.manifest, "flow": self.flow.record(), "stamps": stamps}
+        )
 
-def _leaving(folder: Path, gate: Gate, need_validation: bool) -> _Leaving:
+
+def pass_gate(folder: Path, gate: Gate = Gate(), need_validation: bool = True) -> Leaving:
     """Pass the gate with the patients and their consent alone, however large the cohort is."""
-    from imnm_fhir.validation import CONSENT_ELEMENTS, load_waivers
-    from imnm_fhir.validation import gate as pass_gate
+    from imnm_fhir import validation
 
-    gated, flow = pass_gate(
-        read_people(folder, CONSENT_ELEMENTS),
+    gated, flow = validation.gate(
+        read_people(folder, validation.CONSENT_ELEMENTS),
         today=date.today(),
         exclude_failing=gate.exclude_failing,
         allow_errors=gate.allow_errors,
-        waivers=load_waivers(gate.waivers) if gate.waivers else (),
+        waivers=validation.load_waivers(gate.waivers) if gate.waivers else (),
         need_validation=need_validation,
     )
-    return _Leaving(gated.tables["patients"].select(["site", "patient"]), flow)
-
-
-def leaving_cohort(folder: Path, gate: Gate = Gate(), need_validation: bool = True) -> Cohort:
-    """The part of the cohort in `folder` that may leave, with the flow in its manifest."""
-    leaving = _leaving(folder, gate, need_validation)
-    cohort = keep_patients(read_cohort(folder), leaving.people)
-    stamps = [*cohort.manifest.get("stamps", []), *leaving.stamps]
-    return replace(
-        cohort, manifest={**cohort.manifest, "flow": leaving.flow.record(), "stamps": stamps}
-    )
+    return Leaving(folder, gated.tables["patients"].select(["site", "patient"]), flow)
 
 
 def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress | None) -> Exported:
@@ -197,11 +181,10 @@ def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress |
         raise UsageError(
             f"{target}: give a folder (NDJSON), a .json file (one Bundle) or a URL as --to"
         )
-    leaving = _leaving(folder, gate, need_validation=False)
+    leaving = pass_gate(folder, gate, need_validation=False)
     stayed = leaving.flow.lines()
     if target.suffix == ".json":
-        cohort = leaving_cohort(folder, gate, need_validation=False)
-        return Exported(str(target), write_bundle(to_fhir(cohort), target), stayed)
+        return Exported(str(target), write_bundle(to_fhir(leaving.cohort()), target), stayed)
     manifest = write_ndjson(
         folder, target, allowed=leaving.people, stamps=leaving.stamps, progress=progress
     )
@@ -219,7 +202,7 @@ def _export_to_server(
     from imnm_fhir.fhir import write_ndjson
     from imnm_fhir.server import connect, export_resources, read_credentials
 
-    leaving = _leaving(folder, gate, need_validation=True)
+    leaving = pass_gate(folder, gate)
     with connect(url, read_credentials(), timeout=timeout) as connection:
         manifest = write_ndjson(
             folder, temporary / "ndjson", allowed=leaving.people, stamps=leaving.stamps
@@ -265,7 +248,7 @@ def import_fhir(
         with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
             _download(source, Path(temporary), everything, timeout, progress)
             manifest = import_files(Path(temporary), out, site=site, keep_going=keep_going)
-    issues = [f"{issue.place()}: {issue.message}" for issue in read_cohort(out).issues]
+    issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
     return Imported(
         source, {name: about["rows"] for name, about in manifest["tables"].items()}, issues
     )
@@ -290,9 +273,9 @@ def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = Gate()) -> 
     """Pool validated cohorts into the folder `out`; what happened, a line each."""
     from imnm_fhir.pool import pool
 
-    flows = [_leaving(folder, gate, need_validation=True).flow for folder in folders]
-    pooled = write_cohort(pool([leaving_cohort(folder, gate) for folder in folders]), out)
-    stayed = [line for flow in flows for line in flow.lines()]
+    leaving = [pass_gate(folder, gate) for folder in folders]
+    pooled = write_cohort(pool([each.cohort() for each in leaving]), out)
+    stayed = [line for each in leaving for line in each.flow.lines()]
     people = pooled.tables["patients"].num_rows
     sites = "1 site" if len(pooled.sites) == 1 else f"{len(pooled.sites)} sites"
     return [*stayed, f"{out}: {people} patients of {sites} pooled"]

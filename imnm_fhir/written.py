@@ -87,7 +87,7 @@ def replace_together(folder: Path) -> Iterator[Callable[[str], Path]]:
         for name, old in aside.items():
             if old.exists():
                 os.replace(old, folder / name)
-            elif parts[name].exists() is False:
+            elif not parts[name].exists():
                 remove_unfinished(folder / name)
         if isinstance(error, OSError):
             said = reason(error, folder / "file")

@@ -6,12 +6,14 @@ Lists are text joined by `"; "`, empty text where nothing is in them. `*_reporte
 said; the column without it is derived here by the study's variant.
 """
 
+from imnm_fhir.derive.names import CK
 from imnm_fhir.dictionary import load_dictionary
 
 TYPES = ("text", "integer", "number", "boolean", "date")
 VISITS = ("baseline", "month_3", "month_6", "month_12", "month_24")
 
 Column = tuple[str, str]  # type, sentence
+CK_UNIT = load_dictionary().elements[CK].unit
 
 
 def _date(name: str, what: str) -> dict[str, Column]:
@@ -122,7 +124,7 @@ SEROLOGY: dict[str, Column] = {
 }
 
 ENZYMES: dict[str, Column] = {
-    "ck_baseline": ("number", "Baseline CK in U/L by the study's variant"),
+    "ck_baseline": ("number", f"Baseline CK in {CK_UNIT} by the study's variant"),
     "ck_baseline_comparator": ("text", "Comparator of ck_baseline; null for an exact number"),
     "ck_baseline_choice": (
         "text",
@@ -133,10 +135,10 @@ ENZYMES: dict[str, Column] = {
     "ck_baseline_window": ("number", "First CK within -42..+42 d of the diagnosis"),
     "ck_baseline_peak": ("number", "Highest CK within -90..+180 d of the diagnosis"),
     **_date("ck_baseline_date", "ck_baseline"),
-    "ck_labelled_baseline": ("number", "CK that the site calls baseline, in U/L"),
+    "ck_labelled_baseline": ("number", f"CK that the site calls baseline, in {CK_UNIT}"),
     "ck_labelled_baseline_comparator": ("text", "Its comparator; null for an exact number"),
     **_date("ck_labelled_baseline_date", "ck_labelled_baseline"),
-    "ck_max": ("number", "Highest CK of all, in U/L"),
+    "ck_max": ("number", f"Highest CK of all, in {CK_UNIT}"),
     "ck_month_6_x_uln": ("number", "ck_month_6 as a multiple of its own upper limit of normal"),
 }
 
@@ -225,7 +227,7 @@ def visit_columns(visit: str) -> dict[str, Column]:
     """The columns of one visit, such as `mrs_month_6`."""
     return {
         **_date(f"visit_{visit}", f"visit {visit}"),
-        f"ck_{visit}": ("number", f"CK in U/L in the window of {visit}, nearest to its day"),
+        f"ck_{visit}": ("number", f"CK in {CK_UNIT} in the window of {visit}, nearest to its day"),
         f"ck_{visit}_comparator": ("text", f"Comparator of ck_{visit}; null for an exact number"),
         f"worst_mrc_{visit}": ("number", f"Worst MRC grade at {visit}; 4+ and 4- are 4"),
         f"severe_weakness_{visit}": ("boolean", f"Any MRC grade at {visit} is 3 or less"),
