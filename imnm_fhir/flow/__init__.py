@@ -1,0 +1,25 @@
+"""The road from one place to the next: what each command does with files, folders and servers.
+
+Every function reads from one place, calls the room that does the work, and writes to another.
+"""
+
+from imnm_fhir.flow.exporting import Exported, export
+from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
+from imnm_fhir.flow.harmonising import harmonise_files
+from imnm_fhir.flow.importing import Imported, import_fhir
+from imnm_fhir.flow.places import is_url
+from imnm_fhir.flow.pooling import pool_folders, table1_of
+
+__all__ = [
+    "Exported",
+    "Gate",
+    "Imported",
+    "Leaving",
+    "export",
+    "harmonise_files",
+    "import_fhir",
+    "is_url",
+    "pass_gate",
+    "pool_folders",
+    "table1_of",
+]

@@ -1,0 +1,62 @@
+"""Who may leave a cohort's folder, before anything is exported or pooled."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from imnm_fhir.validation import Flow
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a user allows at the gate: waiver file, failing patients left out, errors allowed."""
+
+    waivers: Path | None = None
+    exclude_failing: bool = False
+    allow_errors: bool = False
+
+
+NOTHING_ALLOWED = Gate()
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Who may leave a cohort's folder: their keys (site, patient), the flow, what was allowed."""
+
+    folder: Path
+    people: "pa.Table"
+    flow: "Flow"
+
+    @property
+    def stamps(self) -> list[str]:
+        """What was allowed against the rules."""
+        return [self.flow.stamp] if self.flow.stamp else []
+
+    def cohort(self) -> Cohort:
+        """The part of the cohort that may leave, with the flow in its manifest."""
+        kept = keep_patients(read_cohort(self.folder), self.people)
+        stamps = [*kept.manifest.get("stamps", []), *self.stamps]
+        return replace(
+            kept, manifest={**kept.manifest, "flow": self.flow.record(), "stamps": stamps}
+        )
+
+
+def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool = True) -> Leaving:
+    """Pass the gate with the patients and their consent alone, however large the cohort is."""
+    from imnm_fhir import validation
+
+    gated, flow = validation.gate(
+        read_people(folder, validation.CONSENT_ELEMENTS),
+        today=date.today(),
+        exclude_failing=gate.exclude_failing,
+        allow_errors=gate.allow_errors,
+        waivers=validation.load_waivers(gate.waivers) if gate.waivers else (),
+        need_validation=need_validation,
+    )
+    return Leaving(folder, gated.tables["patients"].select(["site", "patient"]), flow)

@@ -1,0 +1,34 @@
+"""From cohorts' folders to a pool, and from a pool to Table 1."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from imnm_fhir.cohort import read_cohort, write_cohort
+from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, pass_gate
+
+
+def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALLOWED) -> list[str]:
+    """Pool validated cohorts into the folder `out`; what happened, a line each."""
+    from imnm_fhir.pool import pool
+
+    leaving = [pass_gate(folder, gate) for folder in folders]
+    pooled = write_cohort(pool([each.cohort() for each in leaving]), out)
+    stayed = [line for each in leaving for line in each.flow.lines()]
+    people = pooled.tables["patients"].num_rows
+    sites = "1 site" if len(pooled.sites) == 1 else f"{len(pooled.sites)} sites"
+    return [*stayed, f"{out}: {people} patients of {sites} pooled"]
+
+
+def table1_of(
+    folder: Path, out: Sequence[Path] = (), *, study: Path | None = None, language: str = "en"
+) -> str:
+    """Table 1 of the cohort in `folder` as text; also written to each of `out` by its ending."""
+    from imnm_fhir.derive import derive_cases
+    from imnm_fhir.study import load_study
+    from imnm_fhir.table1 import table1, write_table1
+
+    chosen = load_study(study)
+    table = table1(derive_cases(read_cohort(folder), chosen), chosen, language=language)
+    for path in out:
+        write_table1(table, path)
+    return table.text()
