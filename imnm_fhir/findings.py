@@ -8,6 +8,7 @@ from typing import Any
 
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
+from imnm_fhir.units import factor
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Finding(Issue):
-    """An `Issue` that a rule found, with the part of the rule and every cell that it read."""
+    """An `Issue` that a rule found, with the part of the rule and every cell that it read.
+
+    `numbers` are those that the rule's evidence speaks of, by name, written for people.
+    """
 
     part: str | None = None
     places: tuple[Place, ...] = ()
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,17 +62,24 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """One of the things that a rule asks: its kind, category and sentence by language."""
+    """One of the things that a rule asks: its kind and category, and what it says by language."""
 
     name: str
     kind: str
     category: str
     sentence: Mapping[str, str]
+    question: Mapping[str, str]
+    evidence: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the catalogue. `limits` are numbers, ISO dates or words that a study may change."""
+    """A rule of the catalogue. `limits` are numbers, ISO dates or words that a study may change.
+
+    `question` asks the site and leads to no answer; `evidence` (empty where there is none) says what
+    speaks for the finding, with numbers of the data; `converted` reads the limits in another unit
+    (from, to). `boundary` says in words on which side the limit itself lies.
+    """
 
     id: str
     kind: str
@@ -75,13 +87,18 @@ class Rule:
     source: str
     sentence: Mapping[str, str]
     advice: Mapping[str, str]
+    question: Mapping[str, str]
     limits: Mapping[str, Any]
     parts: Mapping[str, Part]
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    converted: tuple[str, str] | None = None
+    boundary: str | None = None
 
     def part(self, name: str | None) -> Part:
         """The part called `name`; the rule as a whole where it is None."""
         if name is None:
-            return Part("", self.kind, self.category, self.sentence)
+            about = (self.kind, self.category, self.sentence, self.question, self.evidence)
+            return Part("", *about)
         return self.parts[name]
 
     def said(self, language: str, part: str | None = None) -> str:
@@ -92,6 +109,39 @@ class Rule:
     def advised(self, language: str) -> str:
         """What to do, in `language`, with the limits filled in."""
         return self.advice.get(language, self.advice["en"]).format(**self.limits)
+
+    def asked(self, language: str, part: str | None = None) -> str:
+        """The neutral question to the site, in `language`, with the limits filled in."""
+        questions = self.part(part).question
+        return questions.get(language, questions["en"]).format(**self.limits)
+
+    def evidenced(self, language: str, finding: Finding) -> str | None:
+        """What speaks for a finding of this rule, in `language`; None where the rule says nothing."""
+        evidence = self.part(finding.part).evidence
+        if not evidence:
+            return None
+        numbers = {**self.numbers(), **dict(finding.numbers)}
+        return evidence.get(language, evidence["en"]).format(**numbers)
+
+    def numbers(self) -> dict[str, str]:
+        """The limits by name, written for people; `low_converted` is `low` in the other unit."""
+        numbers = {name: number_text(limit) for name, limit in self.limits.items()}
+        if self.converted:
+            by = factor(*self.converted)
+            numbers |= {
+                f"{name}_converted": number_text(float(limit * by))
+                for name, limit in self.limits.items()
+                if isinstance(limit, int | float)
+            }
+        return numbers
+
+
+def number_text(value: Any) -> str:
+    """A value as people read it in any language: `10 200`, `0.5`, a text as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    whole = float(value).is_integer()
+    return (f"{value:,.0f}" if whole else f"{value:,.4g}").replace(",", "\u202f")
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,14 @@ from typing import Any
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.findings import Part, Rule, RuleSetting
 from imnm_fhir.issues import CATEGORIES, KINDS
-from imnm_fhir.terminology import load_project
 
 FILE = "rules.toml"
-RULE_KEYS = {"kind", "category", "source", "sentence", "advice", "limits", "parts", "note"}
-PART_KEYS = {"kind", "category", "sentence"}
+NEEDED = {"kind", "category", "source", "sentence", "advice", "question"}
+RULE_KEYS = NEEDED | {"limits", "parts", "evidence", "converted", "boundary"}
+PART_KEYS = {"kind", "category", "sentence", "question", "evidence"}
+PLACEHOLDER = re.compile(r"{(\w*)}")
+FALLBACK = "en"  # the language that every sentence has
+COUNTED = ("failing", "judged")  # patients of the finding's site; what every evidence may name
 
 
 def expectations() -> Traversable:
@@ -61,8 +64,7 @@ def _line(text: str, rule: str) -> int:
 
 
 def _rule_faults(rule: str, raw: dict[str, Any]) -> list[str]:
-    needed = {"kind", "category", "source", "sentence", "advice"}
-    faults = [f"lacks {key}" for key in sorted(needed - set(raw))]
+    faults = [f"lacks {key}" for key in sorted(NEEDED - set(raw))]
     faults += [f"unknown key '{key}'" for key in sorted(set(raw) - RULE_KEYS)]
     faults += _value_faults(raw, raw.get("limits", {}))
     faults += _language_faults("advice", raw.get("advice"), raw.get("limits", {}))
@@ -79,15 +81,16 @@ def _value_faults(raw: dict[str, Any], limits: dict[str, Any]) -> list[str]:
         faults.append(f"kind '{raw['kind']}' is none of {', '.join(KINDS)}")
     if raw.get("category", CATEGORIES[0]) not in CATEGORIES:
         faults.append(f"category '{raw['category']}' is none of {', '.join(CATEGORIES)}")
+    faults += _language_faults("question", raw.get("question"), limits)
     return faults + _language_faults("sentence", raw.get("sentence"), limits)
 
 
 def _language_faults(key: str, said: dict[str, str] | None, limits: dict[str, Any]) -> list[str]:
     if said is None:
         return []
-    faults = [f"{key} lacks {each}" for each in load_project().languages if each not in said]
+    faults = [] if FALLBACK in said else [f"{key} lacks {FALLBACK}"]
     for language, words in said.items():
-        unknown = set(re.findall(r"{(\w*)}", words)) - set(limits)
+        unknown = set(PLACEHOLDER.findall(words)) - set(limits)
         faults += [f"{key} in {language} names no limit '{each}'" for each in sorted(unknown)]
     return faults
 
@@ -99,6 +102,8 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
             part.get("kind", raw["kind"]),
             part.get("category", raw["category"]),
             part.get("sentence", raw["sentence"]),
+            part.get("question", raw["question"]),
+            part.get("evidence", raw.get("evidence", {})),
         )
         for name, part in raw.get("parts", {}).items()
     }
@@ -109,8 +114,22 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
         source=raw["source"],
         sentence=raw["sentence"],
         advice=raw["advice"],
+        question=raw["question"],
         limits=raw.get("limits", {}),
         parts=parts,
+        evidence=raw.get("evidence", {}),
+        converted=(raw["converted"]["from"], raw["converted"]["to"])
+        if "converted" in raw
+        else None,
+        boundary=raw.get("boundary"),
+    )
+
+
+def evidence_names(rule: Rule, part: str | None) -> tuple[str, ...]:
+    """The numbers of the data that the evidence names: counts, and columns of the judged row."""
+    words = rule.part(part).evidence.get(FALLBACK, "")
+    return tuple(
+        dict.fromkeys(name for name in PLACEHOLDER.findall(words) if name not in rule.numbers())
     )
 
 

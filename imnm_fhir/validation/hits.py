@@ -22,6 +22,7 @@ class Hit:
     own: Mapping[str, Any]
     row: dict[str, Any] | None
     shown: str | None
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -68,6 +69,7 @@ def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
         **{**at, "value": hit.shown or at.get("value")},
         part=check.part,
         places=found,
+        numbers=hit.numbers,
     )
 
 

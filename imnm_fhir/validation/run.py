@@ -1,6 +1,6 @@
 """Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -10,11 +10,17 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.derive import derive_cases
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.findings import Finding, Rule, Validation, Waiver
+from imnm_fhir.findings import Finding, Rule, Validation, Waiver, number_text
 from imnm_fhir.keys import row_key
 from imnm_fhir.study import Study, load_study
 from imnm_fhir.validation.across import Query, read_queries, run_query
-from imnm_fhir.validation.catalogue import expectations, for_study, load_catalogue
+from imnm_fhir.validation.catalogue import (
+    COUNTED,
+    evidence_names,
+    expectations,
+    for_study,
+    load_catalogue,
+)
 from imnm_fhir.validation.checks import Check
 from imnm_fhir.validation.expectations import build_expectations, failing_rows
 from imnm_fhir.validation.frames import Day, case_frame, known_columns, open_tables, table_frames
@@ -169,8 +175,9 @@ def _judge(
         states = row_states(check, frame, violated, unsure)
         run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
         _compare(run, check, frame, states)
+        numbers = _numbers(run.rules[check.rule], check, frame, states)
         for place in sorted(violated):
-            run.hits.append(_hit(check, frame, table, place))
+            run.hits.append(replace(_hit(check, frame, table, place), numbers=numbers(place)))
         broken[check] = violated
     return broken
 
@@ -205,6 +212,30 @@ def _hit(check: Check, frame: "pd.DataFrame", table: "pa.Table | None", place: i
     row = table.slice(place, 1).to_pylist()[0] if table is not None else None
     patient = (str(frame["site"].iat[place]), str(frame["patient"].iat[place]))
     return Hit(check, patient, likes, row, shown_columns(check, frame, place))
+
+
+def _numbers(
+    rule: Rule, check: Check, frame: "pd.DataFrame", states: Any
+) -> Callable[[int], tuple[tuple[str, str], ...]]:
+    """What the rule's evidence says of a row: its columns, and how many of the site's rows fail."""
+    names = evidence_names(rule, check.part)
+    counted: dict[str, Any] = {}
+    if set(names) & set(COUNTED):
+        sites = frame["site"]
+        counted = {
+            "failing": sites[states == VIOLATED].value_counts(),
+            "judged": sites[(states == SATISFIED) | (states == VIOLATED)].value_counts(),
+        }
+
+    def of(place: int) -> tuple[tuple[str, str], ...]:
+        site = frame["site"].iat[place]
+        found = {
+            name: int(counted[name].get(site, 0)) if name in counted else frame[name].iat[place]
+            for name in names
+        }
+        return tuple((name, number_text(value)) for name, value in found.items())
+
+    return of
 
 
 def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":

@@ -15,7 +15,7 @@ from typing import Any
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.findings import Rule
-from imnm_fhir.validation.catalogue import unknown_rule
+from imnm_fhir.validation.catalogue import COUNTED, evidence_names, unknown_rule
 from imnm_fhir.validation.checks import At, Bounds, Check, Condition, named_columns
 from imnm_fhir.validation.lines import Lines, read_yaml
 
@@ -182,6 +182,9 @@ class _Reader:
             self.faults.add(f"{rule} has the parts {known}, not '{part}'", *here, "meta")
         elif part is not None and not self.rules[rule].parts:
             self.faults.add(f"{rule} has no parts in rules.toml", *here, "meta", "part")
+        else:
+            named = evidence_names(self.rules[rule], part)
+            self._known([name for name in named if name not in COUNTED], (*here, "meta"))
         return rule, part
 
     def _arguments(
