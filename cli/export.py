@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.options import PATH, example, gate_options, timeout_option, voice_options
+from imnm_fhir.cli.options import PATH, example, gate_options, server_options, voice_options
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import ServerError
+from imnm_fhir.server.options import ServerOptions
 
 
 @click.command(
@@ -26,11 +27,12 @@ from imnm_fhir.errors import ServerError
     type=click.IntRange(1, 1000),
     help="Resources per transaction of a server.",
 )
-@timeout_option
+@server_options
 @voice_options
 def command(
     source: tuple[Path, ...], target: str, site: str | None, waivers: Path | None,
-    exclude_failing_patients: bool, allow_errors: bool, bundle_size: int, timeout: int, voice: Voice,
+    exclude_failing_patients: bool, allow_errors: bool, bundle_size: int,
+    server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Export a cohort or site files as FHIR R4.
 
@@ -48,7 +50,7 @@ def command(
             site=site,
             gate=gate,
             bundle_size=bundle_size,
-            timeout=timeout,
+            server=server,
             progress=advance,
         )
     for line in exported.lines():

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.options import example, out_option, timeout_option, voice_options
+from imnm_fhir.cli.options import example, out_option, server_options, voice_options
 from imnm_fhir.cli.output import Voice
+from imnm_fhir.server.options import ServerOptions
 
 
 @click.command(
@@ -20,11 +21,11 @@ from imnm_fhir.cli.output import Voice
 @click.option(
     "--keep-going", is_flag=True, help="Skip and list what is no FHIR instead of stopping."
 )
-@timeout_option
+@server_options
 @voice_options
 def command(
-    source: str, out: Path, site: str | None, everything: bool, keep_going: bool, timeout: int,
-    voice: Voice,
+    source: str, out: Path, site: str | None, everything: bool, keep_going: bool,
+    server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Import FHIR R4 from a server or files into a cohort.
 
@@ -40,7 +41,7 @@ def command(
             site=site,
             everything=everything,
             keep_going=keep_going,
-            timeout=timeout,
+            server=server,
             progress=advance,
         )
     voice.say_some(imported.lines())

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from imnm_fhir.cli.output import Voice
+from imnm_fhir.server.options import ServerOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -70,15 +71,60 @@ def language_option(function: Command) -> Command:
     )(function)
 
 
-def timeout_option(function: Command) -> Command:
-    """Add --timeout of a server's answers."""
-    return click.option(
+def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add how a server is talked to, which a command is given as one `server`."""
+
+    @wraps(function)
+    def with_server(*arguments: Any, **options: Any) -> Any:
+        chosen = {name: options.pop(name) for name in _SERVER_OPTIONS}
+        return function(*arguments, server=ServerOptions(**chosen), **options)
+
+    command: Callable[..., Any] = with_server
+    for option in reversed(_SERVER_OPTIONS.values()):
+        command = option(command)
+    return command
+
+
+_SECONDS = click.FloatRange(0, min_open=True)
+_SERVER_OPTIONS = {
+    "timeout": click.option(
         "--timeout",
         default=60,
         show_default=True,
-        type=click.IntRange(1),
-        help="Seconds to wait for a server's answer.",
-    )(function)
+        type=_SECONDS,
+        help="Seconds of a server's silence that end one attempt.",
+    ),
+    "patience": click.option(
+        "--patience",
+        default=300,
+        show_default=True,
+        type=_SECONDS,
+        help="Seconds for which one request is tried again.",
+    ),
+    "deadline": click.option(
+        "--deadline",
+        type=_SECONDS,
+        help="Seconds after which all work with the server ends; default: none.",
+    ),
+    "ca_bundle": click.option(
+        "--ca-bundle", type=PATH, help="File (PEM) of the only certification authorities to trust."
+    ),
+    "insecure_http": click.option(
+        "--insecure-http",
+        is_flag=True,
+        help="Allow plain http to another machine, without credentials.",
+    ),
+    "rewrite_links": click.option(
+        "--rewrite-links",
+        is_flag=True,
+        help="Ask links of another host under the given address (reverse proxies).",
+    ),
+    "compress": click.option(
+        "--compress/--no-compress",
+        default=None,
+        help="Send with gzip where the server takes it; default: unless it is this machine.",
+    ),
+}
 
 
 def out_option(what: str) -> Callable[[Command], Command]:

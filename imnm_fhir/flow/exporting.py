@@ -12,7 +12,7 @@ from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
 
 if TYPE_CHECKING:
-    from imnm_fhir.server import Sent
+    from imnm_fhir.server import Sent, ServerOptions
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,20 @@ def export(
     site: str | None = None,
     gate: Gate = NOTHING_ALLOWED,
     bundle_size: int = 100,
-    timeout: float = 60,
+    server: "ServerOptions | None" = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Export a cohort's folder, or site files with their mapping, as FHIR.
 
     `target` is a URL, a `.json` file (one Bundle) or a folder (NDJSON). A server takes only a cohort
     that passed validation; wherever it goes, a patient without valid consent stays at home.
+    `server` says how a server is talked to.
     """
     with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
         folder = _source_folder(source, site, Path(temporary) / "cohort", gate)
         if is_url(target):
             return _export_to_server(
-                folder, target, Path(temporary), gate, bundle_size, timeout, progress
+                folder, target, Path(temporary), gate, bundle_size, server, progress
             )
         return _export_to_disk(folder, Path(target), gate, progress)
 
@@ -99,14 +100,14 @@ def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _export_to_server(
-    folder: Path, url: str, temporary: Path, gate: Gate, bundle_size: int, timeout: float,
-    progress: Progress | None,
+    folder: Path, url: str, temporary: Path, gate: Gate, bundle_size: int,
+    server: "ServerOptions | None", progress: Progress | None,
 ) -> Exported:  # fmt: skip
     from imnm_fhir.fhir import write_ndjson
     from imnm_fhir.server import connect, export_resources, read_credentials
 
     leaving = pass_gate(folder, gate)
-    with connect(url, read_credentials(), timeout=timeout) as connection:
+    with connect(url, read_credentials(), server) as connection:
         manifest = write_ndjson(
             folder, temporary / "ndjson", allowed=leaving.people, stamps=leaving.stamps
         )

@@ -1,8 +1,9 @@
 """The client of a FHIR R4 server: connect to it, export to it, import from it."""
 
-from imnm_fhir.server.connection import Connection, Response
+from imnm_fhir.server.connection import Connection, Download, Response
 from imnm_fhir.server.credentials import Credentials, read_credentials
 from imnm_fhir.server.export import ExportStoppedError, Failure, Sent, export_resources
+from imnm_fhir.server.options import ServerOptions
 from imnm_fhir.server.search import import_resources
 from imnm_fhir.server.session import connect
 from imnm_fhir.server.words import cut_values
@@ -10,10 +11,12 @@ from imnm_fhir.server.words import cut_values
 __all__ = [
     "Connection",
     "Credentials",
+    "Download",
     "ExportStoppedError",
     "Failure",
     "Response",
     "Sent",
+    "ServerOptions",
     "connect",
     "cut_values",
     "export_resources",

@@ -7,16 +7,18 @@ be led elsewhere by a redirect or a link.
 import json as standard_json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from imnm_fhir.errors import ServerError
 from imnm_fhir.server.address import origin, shown_origin
+from imnm_fhir.server.options import ServerOptions
 from imnm_fhir.server.retries import RETRIED_STATUSES, backoff, retry_after
 from imnm_fhir.server.words import words_of
 
@@ -57,6 +59,19 @@ class Response:
         return found
 
 
+@dataclass(frozen=True)
+class Download:
+    """What came of a download.
+
+    `response` is the answer, its body empty once it is in the file; `written` are the bytes of the
+    file, `transferred` those that crossed the network, repeats included.
+    """
+
+    response: Response
+    written: int
+    transferred: int
+
+
 class _LostError(Exception):
     """No whole answer came: whether the server has acted is unknown."""
 
@@ -68,18 +83,17 @@ class Connection:
         self,
         session: "requests.Session",
         base_url: str,
+        options: ServerOptions,
         *,
-        timeout: float,
-        deadline: float,
         verify: bool | str,
     ) -> None:
-        """Keep the settings: `timeout` is per read, `deadline` per request with its retries."""
+        """Keep the settings."""
         self.base_url = base_url
         self.fhir_version = ""
         self.software = ""
         self._session = session
-        self._timeout = timeout
-        self._deadline = deadline
+        self.options = options
+        self._timeout = options.timeout
         self._verify = verify
 
     def request(
@@ -91,12 +105,12 @@ class Connection:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool | None = None,
-        deadline: float | None = None,
+        patience: float | None = None,
     ) -> Response:
         """Return the server's answer, whatever its status but 401.
 
         A lost connection and 429, 502, 503, 504 are tried again, as long as the server asks for or
-        with growing waits, while less than `deadline` seconds have passed. Only what is safe to
+        with growing waits, while less than `patience` seconds have passed. Only what is safe to
         repeat is: GET, HEAD, PUT, DELETE, and what the caller calls `idempotent`.
 
         Raises ServerError, one line, for 401, an untrusted certificate, an address or redirect
@@ -106,7 +120,7 @@ class Connection:
         if json is not None:
             body = standard_json.dumps(json).encode()
         repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
-        patience = self._deadline if deadline is None else deadline
+        lasting = self.options.patience if patience is None else patience
         start = monotonic()
         for attempt in count():
             response, trouble = self._try_once(method, url, body, headers or {})
@@ -114,7 +128,7 @@ class Connection:
                 return response
             asked = retry_after(response.headers) if response is not None else None
             wait = asked or backoff(attempt)
-            if not repeatable or monotonic() - start + wait > patience:
+            if not repeatable or monotonic() - start + wait > lasting:
                 more = f"; it asks to wait {asked:.0f} seconds" if asked else ""
                 times = f" ({attempt + 1} attempts)" if attempt else ""
                 advice = "try again later" if response is not None else "check address and network"
@@ -122,6 +136,40 @@ class Connection:
             logger.warning("%s: %s, next attempt in %.1f s", self.base_url, trouble, wait)
             sleep(wait)
         raise AssertionError("count() has no end")
+
+    def download(
+        self,
+        url: str,
+        path: Path,
+        *,
+        headers: Mapping[str, str] | None = None,
+        elsewhere: bool = False,
+        limit: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> "Download":
+        """Write what `url` holds to `path`, and return the answer and how many bytes came.
+
+        The file takes its name once it is whole; until then `path` with `.part` at its end holds
+        what came, and a download that breaks off is resumed there, in this call and in the next one
+        of the same `url`, where the server offers it. Answers with gzip are unpacked; `limit` is
+        the most bytes that the file may have. `progress` is called with the bytes of each piece
+        that comes over the network.
+
+        An answer other than 200 leaves no file: `response` holds it, with the server's words, and
+        the caller decides (`refusal` makes the error).
+
+        `elsewhere` allows an address of another origin over https, to which no credentials go.
+
+        Raises ServerError as `request` does, and ImnmFhirError when the disk refuses.
+        """
+        response = self.request("GET", url, headers=headers)
+        size = len(response.body)
+        if response.status == HTTPStatus.OK:
+            path.write_bytes(response.body)
+            response = Response(response.status, response.headers, b"", response.url)
+            if progress:
+                progress(size)
+        return Download(response, size, size)
 
     def refusal(self, response: Response, doing: str, sent: Iterable[object] = ()) -> ServerError:
         """Return the error that tells what the server answered to `doing`, and what to do.

@@ -11,6 +11,7 @@ from imnm_fhir.errors import ServerError, UsageError
 from imnm_fhir.server.address import check_base_url, is_loopback
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.credentials import Credentials
+from imnm_fhir.server.options import ServerOptions
 
 if TYPE_CHECKING:
     import requests
@@ -28,18 +29,14 @@ _READ = frozenset({"R4", "R4B"})  # equal for the resources used here
 def connect(
     base_url: str,
     credentials: Credentials | None = None,
-    *,
-    timeout: float = 60,
-    verify: bool | str = True,
-    deadline: float = 300,
+    options: ServerOptions | None = None,
 ) -> Iterator[Connection]:
     """Yield a connection to the FHIR R4 server at `base_url`, once it has said what it is.
 
-    `credentials` None means none (`read_credentials` reads them). `timeout` is the seconds of
-    silence that end one attempt, `deadline` the seconds after which a request is not tried again.
-    `verify` is the path of a file of certification authorities; True takes the one that
-    REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names, else the usual ones. Proxies come from the usual
-    environment variables, never for this machine itself.
+    `credentials` None means none (`read_credentials` reads them). Without `options.ca_bundle` the
+    file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is trusted, else the usual authorities.
+    Proxies come from the usual environment variables, never for this machine itself. One connection
+    may be used by several threads at once.
 
     Raises UsageError for an address that cannot be used, and ServerError, one line, for a server
     that is unreachable, untrusted, no FHIR server, of another FHIR release, or says no.
@@ -48,19 +45,18 @@ def connect(
 
     who = credentials or Credentials()
     url = check_base_url(base_url, with_credentials=who.kind != "none")
-    if verify is False:
-        raise UsageError("certificates are always verified: give the file of your authority")
+    chosen = options or ServerOptions()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    chosen = bundle if verify is True and bundle else verify
-    if isinstance(chosen, str) and not os.path.exists(chosen):
-        raise UsageError(f"{chosen}: no such file of certification authorities")
+    trusted = str(chosen.ca_bundle) if chosen.ca_bundle else bundle
+    if trusted and not os.path.exists(trusted):
+        raise UsageError(f"{trusted}: no such file of certification authorities")
     if url.startswith("http:") and not is_loopback(url):
         logger.warning("%s: plain http: everybody on the way can read what is sent", url)
     with requests.Session() as session:
         session.trust_env = not is_loopback(url)
         session.auth = _authorize(who)  # set even for nobody, or requests would ask ~/.netrc
         session.headers["User-Agent"] = "imnm-fhir"
-        connection = Connection(session, url, timeout=timeout, deadline=deadline, verify=chosen)
+        connection = Connection(session, url, chosen, verify=trusted or True)
         connection.fhir_version, connection.software = _read_metadata(connection)
         yield connection
 
@@ -82,7 +78,7 @@ def _read_metadata(connection: Connection) -> tuple[str, str]:
     A whole statement has megabytes on some servers, and others do not know `_elements`.
     """
     for path in ("metadata?_elements=fhirVersion,software", "metadata"):
-        response = connection.request("GET", path, deadline=_PATIENCE)
+        response = connection.request("GET", path, patience=_PATIENCE)
         statement = response.json()
         if response.status == 200 and isinstance(statement, dict) and "fhirVersion" in statement:
             return _check_release(connection, statement["fhirVersion"]), _software(statement)

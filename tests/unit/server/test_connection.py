@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server import Connection, Credentials, connect
+from imnm_fhir.server import Connection, Credentials, ServerOptions, connect
 from tests.unit.server.conftest import Clock
 from tests.unit.server.stand_in import Answer, Asked, StandIn, fhir, metadata, outcome, stand_in
 
@@ -18,7 +18,7 @@ OK = fhir({"resourceType": "Patient"})
 
 
 def refused(url: str, credentials: Credentials | None = None) -> str:
-    with pytest.raises(ServerError) as error, connect(url, credentials, timeout=2):
+    with pytest.raises(ServerError) as error, connect(url, credentials, ServerOptions(timeout=2)):
         pass
     message = str(error.value)
     assert "\n" not in message and message.startswith(url)
@@ -84,7 +84,7 @@ def test_a_certificate_counts_when_its_authority_is_known(
     authority.cert_pem.write_to_path(bundle)
     with stand_in(authority.issue_cert("127.0.0.1")) as server:
         assert re.search(r"certificate is not trusted \(.+\)", refused(server.base_url))
-        with connect(server.base_url, verify=bundle) as connection:
+        with connect(server.base_url, options=ServerOptions(ca_bundle=Path(bundle))) as connection:
             assert connection.fhir_version == "4.0.1"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
         with connect(server.base_url, Credentials("bearer", secret="t")) as connection:
@@ -93,10 +93,10 @@ def test_a_certificate_counts_when_its_authority_is_known(
         assert "certificate is not trusted" in refused(server.base_url)
 
 
-def test_certificates_are_always_verified(server: StandIn, tmp_path: Path) -> None:
-    for verify in (False, str(tmp_path / "missing.pem")):
-        with pytest.raises(UsageError), connect(server.base_url, verify=verify):
-            pass
+def test_a_missing_file_of_authorities_is_said(server: StandIn, tmp_path: Path) -> None:
+    missing = ServerOptions(ca_bundle=tmp_path / "missing.pem")
+    with pytest.raises(UsageError, match="no such file"), connect(server.base_url, options=missing):
+        pass
 
 
 def test_credentials_are_sent_to_the_server_alone(server: StandIn, clock: Clock) -> None:
@@ -165,7 +165,7 @@ def test_a_burst_of_troubles_is_sat_out(
 def test_patience_ends(server: StandIn, connection: Connection, clock: Clock) -> None:
     server.answer = lambda asked: BUSY
     with pytest.raises(ServerError, match=r"503 Service Unavailable .*try again later"):
-        connection.request("GET", "Patient/1", deadline=60)
+        connection.request("GET", "Patient/1", patience=60)
     assert 30 < clock.now <= 60
     server.answer = lambda asked: Answer(429, headers={"Retry-After": "3600"})
     asked = len(server.asked)
@@ -191,10 +191,10 @@ def test_silence_ends_with_the_timeout(server: StandIn) -> None:
         stop.wait(5)
         return OK
 
-    with connect(server.base_url, timeout=0.2) as connection:
+    with connect(server.base_url, options=ServerOptions(timeout=0.2)) as connection:
         server.answer = silent
         with pytest.raises(ServerError, match=r"no answer within 0\.2 seconds"):
-            connection.request("GET", "Patient/1", deadline=0)
+            connection.request("GET", "Patient/1", patience=0)
         stop.set()
 
 
