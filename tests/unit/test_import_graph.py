@@ -25,6 +25,7 @@ LAYERS = (
     ("compare", "derive", "harmonise"),
     ("compiled", "conformance", "definitions", "fhir"),
     ("server",),
+    ("transfer",),
     ("report", "validation"),
     ("pool", "table1"),
     ("flow",),

@@ -1,0 +1,371 @@
+"""What is known of a cohort's resources at one server: a SQLite file that survives any breakdown.
+
+It stands beside the cohort, `madrid.journal/fhir.example.org-1f0c...sqlite` for `madrid` and the
+server's address, with the audit log (`.audit.jsonl`) and the lock (`.lock`) of the same name. It holds
+types, ids, hashes and states, never a value or a key of a patient.
+
+A row is written before and after each request. A row that is `sending` or `deleting` when the journal
+is opened belongs to a request whose end nobody saw: the server is asked before anything is sent again.
+"""
+
+import hashlib
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from imnm_fhir.errors import ImnmFhirError
+
+SCHEMA = 1
+SENDING = "sending"  # a request is under way, or nobody saw its end
+UNKNOWN = "unknown"  # the answer was lost; the same as `sending`, said by ourselves
+STORED = "stored"  # the server confirmed the content of `hash`
+FAILED = (
+    "failed"  # the server refused the content of `pending`; `hash` is what it holds, if anything
+)
+HELD = "held"  # not sent: it points to something that is not there
+CONFLICT = "conflict"  # somebody else changed or deleted it at the server; left as it is
+DELETING = "deleting"  # a DELETE is under way, or nobody saw its end
+WITHDRAWN = "withdrawn"  # we removed it from the server
+UNSETTLED = (SENDING, UNKNOWN, DELETING)
+STATES = (SENDING, UNKNOWN, STORED, FAILED, HELD, CONFLICT, DELETING, WITHDRAWN)
+
+_COLUMNS = """type text not null, id text not null, state text not null, hash text, pending text,
+    server_id text, server_version text, status integer, attempt integer not null, time text not null,
+    subject text, said text, primary key (type, id)"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One resource at the server, by the type and id that it has in the cohort.
+
+    `hash` is `content_hash` of what the server confirmed last, `pending` of what was sent since
+    without being confirmed. `server_id` is the id there (another one where the server assigns ids),
+    `status` the last HTTP status, `attempt` how often it was sent, `time` the last change in UTC,
+    `subject` the id of the Patient that it points to (or is), `said` the server's words, values cut.
+    """
+
+    type: str
+    id: str
+    state: str
+    hash: str | None = None
+    pending: str | None = None
+    server_id: str | None = None
+    server_version: str | None = None
+    status: int | None = None
+    attempt: int = 0
+    time: str = ""
+    subject: str | None = None
+    said: str | None = None
+
+    @property
+    def place(self) -> str:
+        """`Type/id` of the resource at the server."""
+        return f"{self.type}/{self.server_id or self.id}"
+
+
+_NAMES = tuple(field.name for field in fields(Entry))
+
+
+def content_hash(line: bytes) -> str:
+    """32 hex digits of SHA-256 of a resource as it stands in our NDJSON, without its line break."""
+    return hashlib.sha256(line.strip()).hexdigest()[:32]
+
+
+def journal_path(cohort: Path, base_url: str) -> Path:
+    """The journal of a cohort (its folder, or the first site file) for one server."""
+    url = base_url.strip().rstrip("/")
+    host = re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(url).hostname or "server")
+    digest = hashlib.sha256(url.encode()).hexdigest()[:12]
+    return journal_folder(cohort) / f"{host}-{digest}.sqlite"
+
+
+def journal_folder(cohort: Path) -> Path:
+    """The folder beside a cohort that holds its journals, one for each server."""
+    place = Path(os.path.abspath(cohort))
+    return place.with_name(f"{place.name}.journal")
+
+
+@contextmanager
+def open_journal(
+    cohort: Path, base_url: str, *, folder: Path | None = None, wait: float = 0
+) -> Iterator["Journal"]:
+    """Yield the journal of a cohort's folder for a server, made where there is none.
+
+    Nobody else can open it meanwhile: another run waits `wait` seconds for it. `folder` takes the
+    place of `journal_folder(cohort)`.
+
+    Raises `ImnmFhirError` where another run holds it, where the file is damaged, of a newer version or
+    of another server, and where it cannot be written.
+    """
+    path = journal_path(cohort, base_url)
+    path = folder / path.name if folder else path
+    make_folder(path.parent)
+    with _hold(path, wait):
+        journal = _open(path, base_url)
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+
+@contextmanager
+def read_journal(
+    cohort: Path, base_url: str, *, folder: Path | None = None
+) -> Iterator["Journal | None"]:
+    """Yield the journal to read from, whoever may be writing to it; None where there is none."""
+    path = journal_path(cohort, base_url)
+    path = folder / path.name if folder else path
+    if not path.exists():
+        yield None
+        return
+    journal = _open(path, base_url)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def rebuild(
+    cohort: Path,
+    base_url: str,
+    entries: Iterable[Entry],
+    *,
+    folder: Path | None = None,
+    about: Mapping[str, str] | None = None,
+) -> Path:
+    """Put a new journal with `entries` in the place of the old one; returns its path.
+
+    The old file, whatever it holds, is kept beside it under a name with `replaced`. Raises
+    `ImnmFhirError` where an export is under way or the place cannot be written.
+    """
+    path = journal_path(cohort, base_url)
+    path = folder / path.name if folder else path
+    make_folder(path.parent)
+    part = path.with_name(f".{path.stem}.part.sqlite")
+    with _hold(path, 0):
+        _remove(part)
+        new = _open(part, base_url)
+        new.note({"origin": "rebuilt", **(about or {})})
+        new.put(entries)
+        new.close()
+        if path.exists():
+            _set_aside(path)
+        os.replace(part, path)
+    return path
+
+
+class Journal:
+    """An open journal, of use to several threads; made by `open_journal`, which also closes it."""
+
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        """Take an open database with our tables."""
+        self.path = path
+        self._database = database
+        self._lock = threading.RLock()
+
+    @property
+    def audit_path(self) -> Path:
+        """The audit log beside it."""
+        return self.path.with_suffix(".audit.jsonl")
+
+    def close(self) -> None:
+        """Close the file; what was put is there."""
+        with self._lock:
+            self._database.close()
+
+    def about(self) -> dict[str, str]:
+        """What is known of the server: schema, base_url, made, origin, and what `note` was given."""
+        with self._lock:
+            return dict(self._database.execute("select name, value from about"))
+
+    def note(self, about: Mapping[str, str]) -> None:
+        """Keep facts of the server (fhir_version, software, plan, ...) by name."""
+        with self._written() as database:
+            database.executemany("insert or replace into about values (?, ?)", about.items())
+
+    def get(self, kind: str, identifier: str) -> Entry | None:
+        """The entry of one resource."""
+        query = f"select {', '.join(_NAMES)} from resources where type = ? and id = ?"
+        with self._lock:
+            row = self._database.execute(query, (kind, identifier)).fetchone()
+        return Entry(*row) if row else None
+
+    def entries(
+        self,
+        states: Iterable[str] = STATES,
+        kind: str | None = None,
+        subject: str | None = None,
+    ) -> Iterator[Entry]:
+        """The entries in one of `states`, of a type, of a patient, ordered by type and id.
+
+        Read in pieces: entries may be put meanwhile.
+        """
+        wanted = tuple(states)
+        marks = ", ".join("?" * len(wanted))
+        last = ("", "")
+        query = (
+            f"select {', '.join(_NAMES)} from resources where (type, id) > (?, ?) and state in ({marks})"
+            " and (? is null or type = ?) and (? is null or subject = ?)"
+            " order by type, id limit 1000"
+        )
+        while True:
+            values = (*last, *wanted, kind, kind, subject, subject)
+            with self._lock:
+                rows = self._database.execute(query, values).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                yield Entry(*row)
+            last = rows[-1][:2]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many entries there are by type and state."""
+        query = (
+            "select type, state, count(*) from resources group by type, state order by type, state"
+        )
+        with self._lock:
+            return {(kind, state): count for kind, state, count in self._database.execute(query)}
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Write entries in one step; an entry without a time gets the present."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        rows = [astuple(each if each.time else replace(each, time=now)) for each in entries]
+        marks = ", ".join("?" * len(_NAMES))
+        with self._written() as database:
+            database.executemany(
+                f"insert or replace into resources ({', '.join(_NAMES)}) values ({marks})", rows
+            )
+
+    def forget(self, places: Iterable[tuple[str, str]]) -> None:
+        """Remove entries by type and id, for a withdrawal; their bytes are overwritten."""
+        with self._written() as database:
+            database.execute("pragma secure_delete = on")
+            database.executemany("delete from resources where type = ? and id = ?", list(places))
+
+    @contextmanager
+    def _written(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock, self._database:
+                yield self._database
+        except sqlite3.DatabaseError as error:
+            raise _fault(self.path, error) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only we can read; `ImnmFhirError` where that cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImnmFhirError(
+            f"{folder}: the journal cannot be kept there ({error.strerror}): choose another --journal"
+        ) from None
+
+
+def _open(path: Path, base_url: str) -> Journal:
+    url = base_url.strip().rstrip("/")
+    database = None
+    try:
+        database = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        if database.execute("pragma quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("quick_check")
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = full")  # the power may fail, too
+        version = database.execute("pragma user_version").fetchone()[0]
+        if version == 0:
+            _make_tables(database, url)
+        found = dict(database.execute("select name, value from about"))
+        database.execute(f"select {', '.join(_NAMES)} from resources limit 1")
+    except sqlite3.DatabaseError as error:
+        if database:
+            database.close()
+        raise _fault(path, error) from None
+    if version > SCHEMA or found.get("base_url") != url:
+        database.close()
+        raise _strange(path, version, found.get("base_url"), url)
+    return Journal(database, path)
+
+
+def _make_tables(database: sqlite3.Connection, url: str) -> None:
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    with database:
+        database.execute("begin immediate")
+        database.execute(f"create table resources ({_COLUMNS}) without rowid")
+        database.execute("create index resources_of on resources (subject)")
+        database.execute("create table about (name text primary key, value text)")
+        about = {"base_url": url, "made": made, "origin": "export", "schema": str(SCHEMA)}
+        database.executemany("insert into about values (?, ?)", about.items())
+        database.execute(f"pragma user_version = {SCHEMA}")
+
+
+def _fault(path: Path, error: sqlite3.Error) -> ImnmFhirError:
+    """What an error of SQLite means, with the way out."""
+    text = str(error)
+    if "full" in text:
+        return ImnmFhirError(f"{path}: the disk is full: free some space and repeat the command")
+    if "readonly" in text or "unable to open" in text:
+        return ImnmFhirError(f"{path}: cannot be opened for writing: check permissions")
+    if "locked" in text:
+        return ImnmFhirError(f"{path}: another program holds it: close that and repeat")
+    return ImnmFhirError(
+        f"{path}: the journal is damaged: imnm-fhir verify makes it anew from the server, or move the "
+        "file away and repeat the command, which then compares with what the server holds"
+    )
+
+
+def _strange(path: Path, version: int, found: str | None, url: str) -> ImnmFhirError:
+    if version > SCHEMA:
+        return ImnmFhirError(
+            f"{path}: written by a newer imnm-fhir (journal {version}, known {SCHEMA}): update imnm-fhir"
+        )
+    return ImnmFhirError(
+        f"{path}: is the journal of another server ({found}), not of {url}: move it away; imnm-fhir "
+        "verify makes a new one from the server"
+    )
+
+
+@contextmanager
+def _hold(path: Path, wait: float) -> Iterator[None]:
+    """Hold the lock beside the journal; the system lets go when the process ends, however it ends.
+
+    SQLite's own exclusive transaction is what locks: it works alike on every system.
+    """
+    place = path.with_suffix(".lock")
+    try:
+        lock = sqlite3.connect(place, timeout=wait, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _fault(place, error) from None
+    with closing(lock):
+        try:
+            lock.execute("begin exclusive")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise _fault(place, error) from None
+            raise ImnmFhirError(
+                f"{path}: another export to this server is under way: wait until it has finished, or "
+                "let this one wait with --wait SECONDS"
+            ) from None
+        except sqlite3.DatabaseError:
+            raise ImnmFhirError(f"{place}: is no lock of ours: move it away") from None
+        yield
+
+
+def _set_aside(path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as old:
+        old.execute("pragma wal_checkpoint(truncate)")
+    os.replace(path, path.with_name(f"{path.stem}.replaced-{stamp}.sqlite"))
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
