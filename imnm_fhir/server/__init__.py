@@ -1,6 +1,6 @@
 """The client of a FHIR R4 server: connect to it, export to it, import from it."""
 
-from imnm_fhir.server.connection import Connection, Download, Response
+from imnm_fhir.server.connection import Connection, Download, Response, UnansweredError
 from imnm_fhir.server.credentials import Credentials, read_credentials
 from imnm_fhir.server.export import ExportStoppedError, Failure, Sent, export_resources
 from imnm_fhir.server.options import ServerOptions
@@ -17,6 +17,7 @@ __all__ = [
     "Response",
     "Sent",
     "ServerOptions",
+    "UnansweredError",
     "connect",
     "cut_values",
     "export_resources",

@@ -72,6 +72,20 @@ class Download:
     transferred: int
 
 
+class UnansweredError(ServerError):
+    """Patience ended without an answer: whether the server has acted is unknown.
+
+    `status` is 429, 502, 503 or 504, or None where no whole answer came; `wait` are the seconds
+    after which another attempt may be made, as the server asked or by our own backoff.
+    """
+
+    def __init__(self, message: str, status: int | None, wait: float) -> None:
+        """Keep `status` and `wait`."""
+        super().__init__(message)
+        self.status = status
+        self.wait = wait
+
+
 class _LostError(Exception):
     """No whole answer came: whether the server has acted is unknown."""
 
@@ -132,7 +146,11 @@ class Connection:
                 more = f"; it asks to wait {asked:.0f} seconds" if asked else ""
                 times = f" ({attempt + 1} attempts)" if attempt else ""
                 advice = "try again later" if response is not None else "check address and network"
-                raise ServerError(f"{self.base_url}: {trouble}{times}{more}: {advice}")
+                raise UnansweredError(
+                    f"{self.base_url}: {trouble}{times}{more}: {advice}",
+                    None if response is None else response.status,
+                    wait,
+                )
             logger.warning("%s: %s, next attempt in %.1f s", self.base_url, trouble, wait)
             sleep(wait)
         raise AssertionError("count() has no end")
