@@ -17,6 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from imnm_fhir.cells import Cells, cells_schema, write_cells
 from imnm_fhir.dictionary import TABLES, Table, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
@@ -38,17 +39,19 @@ ROW_GROUP = 100_000  # rows of a table that are read at a time
 
 @dataclass(frozen=True)
 class Cohort:
-    """The five tables by name, the manifest, and the issues found while they were made.
+    """The five tables by name, the manifest, the issues found while they were made, and the cells.
 
     `manifest` is JSON: `format`, `origin` (`site file`, `fhir` or `pool`), `created`,
     `dictionary_version`, `sites` (by site id: name, country, language, cut_off, kind, legal_basis,
     pseudonym, mapping, sources), `tables` and `issues` (file, sha256, rows), `validation` (null, or
-    what passed), `stamps` (what was allowed against the rules).
+    what passed), `stamps` (what was allowed against the rules). `cells` (as `issues`) is null where
+    no site file was read: after an import, in a pool.
     """
 
     manifest: dict[str, Any]
     tables: Mapping[str, "pa.Table"]
     issues: tuple[Issue, ...] = field(default=())
+    cells: Cells | None = field(default=None, compare=False)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -88,6 +91,7 @@ def new_manifest(origin: str, sites: Mapping[str, Mapping[str, Any]]) -> dict[st
         "sites": {site: dict(about) for site, about in sites.items()},
         "tables": {},
         "issues": None,
+        "cells": None,
         "validation": None,
         "stamps": [],
     }
@@ -110,8 +114,8 @@ def write_cohort(cohort: Cohort, folder: Path) -> Cohort:
     def write_table(name: str, path: Path) -> int:
         return _write_parquet(tables[name], path)
 
-    manifest = write_folder(folder, cohort.manifest, write_table, cohort.issues)
-    return replace(cohort, manifest=manifest, tables=tables)
+    manifest = write_folder(folder, cohort.manifest, write_table, cohort.issues, cohort.cells)
+    return replace(cohort, manifest=manifest, tables=tables, cells=_cells(folder, manifest))
 
 
 def write_folder(
@@ -119,6 +123,7 @@ def write_folder(
     manifest: Mapping[str, Any],
     write_table: Callable[[str, Path], int],
     issues: Sequence[Issue],
+    cells: Cells | None = None,
 ) -> dict[str, Any]:
     """Write a cohort whose tables need not be in memory; returns the manifest as written.
 
@@ -140,6 +145,7 @@ def write_folder(
             written["issues"] = _commit_table(
                 "issues", folder, lambda _, path: _write_parquet(_issue_table(issues), path)
             )
+            written["cells"] = _commit_cells(folder, cells) if cells else None
             _commit(written, folder)
         except BaseException:  # Ctrl-C too
             _take_back(folder, new)
@@ -165,7 +171,7 @@ def _commit(manifest: Mapping[str, Any], folder: Path) -> None:
 
 
 def _named(manifest: Mapping[str, Any]) -> set[str]:
-    entries = [*manifest["tables"].values(), manifest["issues"]]
+    entries = [*manifest["tables"].values(), manifest["issues"], manifest.get("cells")]
     return {str(entry["file"]) for entry in entries if entry}
 
 
@@ -225,7 +231,7 @@ def read_cohort(folder: Path) -> Cohort:
     manifest = read_manifest(folder)
     tables = {name: _read_table(folder, manifest, name) for name in TABLES}
     _check_sites(folder, manifest, tables)
-    return Cohort(manifest, tables, _issues(folder, manifest))
+    return Cohort(manifest, tables, _issues(folder, manifest), _cells(folder, manifest))
 
 
 def read_issues(folder: Path) -> tuple[Issue, ...]:
@@ -236,6 +242,11 @@ def read_issues(folder: Path) -> tuple[Issue, ...]:
 def _issues(folder: Path, manifest: Mapping[str, Any]) -> tuple[Issue, ...]:
     rows = _read_table(folder, manifest, "issues").to_pylist()
     return tuple(Issue(**row) for row in rows)
+
+
+def _cells(folder: Path, manifest: Mapping[str, Any]) -> Cells | None:
+    """The cells of the cohort in `folder`, read when they are asked for."""
+    return Cells(table_file(folder, manifest, "cells")) if manifest.get("cells") else None
 
 
 def _check_sites(
@@ -254,7 +265,8 @@ def _check_kind(folder: Path, name: str, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    known = _issue_schema() if name == "issues" else arrow_schema(load_dictionary().tables[name])
+    beside = {"issues": _issue_schema, "cells": cells_schema}
+    known = beside[name]() if name in beside else arrow_schema(load_dictionary().tables[name])
     try:
         same = pq.read_schema(path).equals(known)
     except pa.ArrowException:
@@ -294,7 +306,17 @@ def keep_patients(cohort: Cohort, patients: "pa.Table | set[tuple[str, str]]") -
         for each in cohort.issues
         if each.patient is None or (each.site, each.patient) in patients
     )
-    return replace(cohort, tables=tables, issues=issues)
+    cells = cohort.cells.keep(_ids(tables)) if cohort.cells else None
+    return replace(cohort, tables=tables, issues=issues, cells=cells)
+
+
+def _ids(tables: Mapping[str, "pa.Table"]) -> "pa.Array":
+    """The ids of all rows."""
+    import pyarrow as pa
+
+    return pa.chunked_array(
+        [chunk for table in tables.values() for chunk in table["id"].chunks], pa.string()
+    ).combine_chunks()
 
 
 def _rows_of(table: "pa.Table", patients: set[tuple[str, str]]) -> "pa.Table":
@@ -340,6 +362,10 @@ def _write_parquet(table: "pa.Table", path: Path) -> int:
     return int(table.num_rows)
 
 
+def _commit_cells(folder: Path, cells: Cells) -> dict[str, Any]:
+    return _commit_table("cells", folder, lambda _, path: write_cells(cells, path, ROW_GROUP))
+
+
 def _commit_table(
     name: str, folder: Path, write_table: Callable[[str, Path], int]
 ) -> dict[str, Any]:
@@ -359,8 +385,8 @@ def _commit_table(
 
 
 def table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
-    """The Parquet file of a table (or of `issues`), checked against its hash in the manifest."""
-    entry = manifest["issues"] if name == "issues" else manifest["tables"][name]
+    """The Parquet file of a table (or `issues`, `cells`), checked against its hash in the manifest."""
+    entry = manifest[name] if name in ("issues", "cells") else manifest["tables"][name]
     path = folder / str(entry["file"])
     if path.resolve().parent != (folder / "tables").resolve():
         raise ImnmFhirError(

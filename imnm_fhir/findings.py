@@ -16,7 +16,8 @@ class Place:
     """One cell that a finding speaks of: where it stands in the site's file, and its value.
 
     `code` is the drug or disease of the row; `field` is the cohort's column, `column` the site's own
-    header, `value` the canonical value; it is written to the site's own report only.
+    header, `value` the canonical value and `word` the cell as the site wrote it, None where the row
+    came from no file of the site; both are written to the site's own report only.
     """
 
     table: str
@@ -30,6 +31,7 @@ class Place:
     row: int | None
     column: str | None
     value: str | None
+    word: str | None = None
 
 
 @dataclass(frozen=True)

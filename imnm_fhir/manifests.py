@@ -26,6 +26,8 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"tables.{name}" for name in TABLES if not _is_file(tables.get(name)))
     if not _is_file(manifest.get("issues")):
         yield "issues"
+    if manifest.get("cells") is not None and not _is_file(manifest["cells"]):
+        yield "cells"
     if not isinstance(manifest.get("validation"), dict | None):
         yield "validation"
     if not isinstance(manifest.get("dictionary_version"), str):

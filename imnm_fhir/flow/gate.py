@@ -42,9 +42,8 @@ class Leaving:
         """The part of the cohort that may leave, with the flow in its manifest."""
         kept = keep_patients(read_cohort(self.folder), self.people)
         stamps = [*kept.manifest.get("stamps", []), *self.stamps]
-        return replace(
-            kept, manifest={**kept.manifest, "flow": self.flow.record(), "stamps": stamps}
-        )
+        manifest = {**kept.manifest, "flow": self.flow.record(), "stamps": stamps}
+        return replace(kept, manifest=manifest, cells=None)  # the site's own words stay at home
 
 
 def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool = True) -> Leaving:

@@ -9,6 +9,7 @@ from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.harmonise.facts import Work, make_facts
+from imnm_fhir.harmonise.origins import cells_of
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.harmonise.patients import open_table, refuse_unknown, settle_patients
 from imnm_fhir.harmonise.tables import make_table, refuse_rows_without_facts
@@ -72,7 +73,8 @@ def harmonise_tables(
     issues = _warnings(mapping, fitted)
     issues += [issue for work in works for issue in work.account.found()]
     about = _about(mapping, pseudonym_key, [work.account.counts() for work in works])
-    return Cohort(new_manifest("site file", {mapping.id: about}), made, tuple(issues))
+    cells = cells_of(works, made["patients"])
+    return Cohort(new_manifest("site file", {mapping.id: about}), made, tuple(issues), cells)
 
 
 def _key(mapping: SiteMapping, given: bytes | None) -> bytes | None:

@@ -140,18 +140,6 @@ class Account:
             self.issues.values(), key=lambda each: (each.row or 0, each.column or "", each.rule)
         )
 
-    def _headers(self) -> list[list[str | None]]:
-        """Element, time point, n, field and the site's header of every cell that was read.
-
-        A row of the cohort remembers one column; a report looks the others up here.
-        """
-        found = []
-        for fact in self.fitted.plan.facts:
-            for reading in fact.readings:
-                name = reading.field if fact.element.table == "patients" else fact.element.name
-                found.append([name, fact.time_point, fact.n, reading.field, reading.column])
-        return found
-
     def counts(self) -> dict[str, Any]:
         """The account for the manifest: rows and cells, each with its parts."""
         import numpy as np
@@ -178,7 +166,6 @@ class Account:
             "cells_missing": int(by_outcome[MISSING]),
             "cells_issues": int(by_outcome[ISSUE]),
             "columns_unread": list(self.fitted.unread),
-            "headers": self._headers(),
         }
         _check(counts)
         return counts

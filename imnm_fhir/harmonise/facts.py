@@ -44,7 +44,10 @@ class Work:
 
 @dataclass
 class FactRows:
-    """Rows of one table of the cohort: `rows` are the places in the file that they come from."""
+    """Rows of one table of the cohort: `rows` are the places in the file that they come from.
+
+    `ids` are those of the cohort's rows, null where a row was dropped; known once the table is made.
+    """
 
     work: Work
     fact: FactPlan
@@ -52,6 +55,7 @@ class FactRows:
     converted: Sequence[Converted]
     columns: dict[str, "pa.Array"]
     dropped: set[int] = field(default_factory=set)  # places in `rows` that were not kept
+    ids: "pa.Array | None" = None
 
     @property
     def table(self) -> str:

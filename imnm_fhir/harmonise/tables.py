@@ -23,6 +23,7 @@ def make_table(
 
     Facts with the same key: identical ones are kept once, others are all refused, with an issue.
     """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -35,12 +36,25 @@ def make_table(
     chunks.append(table_from_rows(name, more))
     made = pa.concat_tables(chunks).combine_chunks()
     keys = row_keys({column: made[column] for column in table.key})
+    ids = pa.array(
+        ["i" + hashlib.sha256(key.encode()).hexdigest()[:32] for key in keys], pa.string()
+    )
+    made = made.set_column(made.schema.get_field_index("id"), "id", ids)
+    kept = np.ones(len(keys), bool)
     if len(set(keys)) < len(keys):
-        kept = _without_doubles(made, keys, facts)
-        made, keys = made.take(pa.array(kept)), [keys[place] for place in kept]
-    ids = ["i" + hashlib.sha256(key.encode()).hexdigest()[:32] for key in keys]
-    place = made.schema.get_field_index("id")
-    return made.set_column(place, "id", pc.cast(pa.array(ids, pa.string()), pa.string()))
+        kept[sorted(_doubles(made, keys, facts))] = False
+        made = made.filter(pa.array(kept))
+        ids = pc.if_else(pa.array(kept), ids, pa.scalar(None, pa.string()))
+    _tell_ids(facts, ids)
+    return made
+
+
+def _tell_ids(facts: Sequence[FactRows], ids: "pa.Array") -> None:
+    """Give each fact the ids of its rows."""
+    start = 0
+    for each in facts:
+        each.ids = ids.slice(start, len(each.rows))
+        start += len(each.rows)
 
 
 def row_keys(parts: Mapping[str, "pa.ChunkedArray"]) -> list[str]:
@@ -61,8 +75,8 @@ def row_keys(parts: Mapping[str, "pa.ChunkedArray"]) -> list[str]:
     return keys
 
 
-def _without_doubles(made: "pa.Table", keys: list[str], facts: Sequence[FactRows]) -> list[int]:
-    """The places of the rows to keep, after each key that stands twice was settled."""
+def _doubles(made: "pa.Table", keys: list[str], facts: Sequence[FactRows]) -> set[int]:
+    """The places of the rows to drop, after each key that stands twice was settled."""
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)
@@ -70,7 +84,7 @@ def _without_doubles(made: "pa.Table", keys: list[str], facts: Sequence[FactRows
     for several in places.values():
         if len(several) > 1:
             dropped |= _settle(made, several, facts)
-    return [place for place in range(len(keys)) if place not in dropped]
+    return dropped
 
 
 def _settle(made: "pa.Table", several: list[int], facts: Sequence[FactRows]) -> set[int]:

@@ -12,6 +12,7 @@ from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.report.rows import (
     element_label,
     fact_label,
+    own_place,
     place_text,
     places,
     rule_rows,
@@ -109,8 +110,7 @@ def _group(rule: Rule, part: str | None, found: list[Finding], words: Words) -> 
 
 def _row(finding: Issue, words: Words) -> dict[str, Any]:
     """One finding for the page: its own place, and the further facts that the rule read."""
-    found = places(finding)
-    own = next((each for each in found if each.row is not None), found[-1] if found else None)
+    found, own = places(finding), own_place(finding)
     if own is None:
         label = element_label(finding.element, words.language) or finding.table
         visit = time_point_label(finding.time_point, words.language)
@@ -120,7 +120,8 @@ def _row(finding: Issue, words: Words) -> dict[str, Any]:
         same = finding.value == own.value
         value = value_label(own, words) if same else finding.value
     others = [place_text(each, words) for each in found if each != own]
-    return {**finding.record(), "fact": fact, "value": value, "facts": others}
+    word = own.word if own is not None and own.word not in (own.value, value) else None
+    return {**finding.record(), "fact": fact, "value": value, "word": word, "facts": others}
 
 
 def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:

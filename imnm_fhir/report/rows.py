@@ -12,7 +12,7 @@ from imnm_fhir.written import Cell
 
 FINDING_COLUMNS = (
     "rule", "part", "kind", "category", "site", "patient", "table", "element", "time_point", "n",
-    "file", "sheet", "row", "column", "value", "sentence", "what_to_do", "facts", "waived_by",
+    "file", "sheet", "row", "column", "value", "as_written", "sentence", "what_to_do", "facts", "waived_by",
 )  # fmt: skip
 Sheet = tuple[Sequence[str], list[Sequence[Cell]]]
 ANNOTATION = re.compile(r" \{\w+\}$")  # UCUM's curly braces: a score has no unit to read
@@ -39,6 +39,7 @@ def _row(
     known: dict[str, object] = {
         **finding.record(),
         "part": finding.part if isinstance(finding, Finding) else None,
+        "as_written": as_written(finding),
         "sentence": sentence(finding, rules, words.language),
         "what_to_do": rule.advised(words.language) if rule else None,
         "facts": "; ".join(place_text(each, words) for each in places(finding)),
@@ -63,10 +64,26 @@ def places(finding: Issue) -> tuple[Place, ...]:
     return finding.places if isinstance(finding, Finding) else ()
 
 
+def own_place(finding: Issue) -> Place | None:
+    """The place that a finding of a rule stands at: the first that a row of a file holds."""
+    found = places(finding)
+    return next((each for each in found if each.row is not None), found[-1] if found else None)
+
+
+def as_written(finding: Issue) -> str | None:
+    """The cell of the finding as the site wrote it; None where no cell of a file is known."""
+    if not isinstance(finding, Finding):
+        return finding.value
+    own = own_place(finding)
+    return own.word if own else None
+
+
 def place_text(place: Place, words: Words) -> str:
-    """One fact with its place, such as `Statin, start: 2015-01-01 (data.csv, row 3, Inicio)`."""
+    """One fact with its place, such as `Statin, start: 2015-01-01 (data.csv, row 3, Inicio: "1/2015")`."""
     row = f"{words('row').lower()} {place.row}" if place.row else None
     where = ", ".join(each for each in (place.file, place.sheet, row, place.column) if each)
+    if place.word not in (None, place.value):
+        where += f': "{place.word}"'
     text = f"{fact_label(place, words)}: {value_label(place, words) or '-'}"
     return f"{text} ({where})" if where else text
 

@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from imnm_fhir.cells import MISSING, SiteCell, find_cells
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.findings import Place
@@ -19,14 +21,13 @@ MOST = 12  # places of one finding; a longer series is cut and said so by the re
 
 
 class CohortRows:
-    """The rows of the patients that have findings, fetched once; nobody else's are touched."""
+    """The rows and cells of the patients that have findings, fetched once; nobody else's are touched."""
 
     def __init__(self, cohort: Cohort, patients: Iterable[Patient]) -> None:
-        """Fetch the rows of `patients` from every table."""
+        """Fetch the rows of `patients` from every table, and the site's cells behind them."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        self._headers = _headers(cohort.manifest)
         wanted = set(patients)
         names = pa.array(sorted({patient for _, patient in wanted}), pa.string())
         self._rows: dict[tuple[str, Patient], list[Row]] = defaultdict(list)
@@ -37,17 +38,22 @@ class CohortRows:
             for row in kept.to_pylist():
                 if (row["site"], row["patient"]) in wanted:
                     self._rows[table, (row["site"], row["patient"])].append(row)
+        ids = (row["id"] for rows in self._rows.values() for row in rows)
+        self._cells = find_cells(cohort.cells, ids)
 
     def of(self, table: str, patient: Patient) -> list[Row]:
         """The rows of one patient in one table."""
         return self._rows.get((table, patient), [])
 
     def place(self, table: str, field: str, row: Mapping[str, Any]) -> Place:
-        """One cell: the row's file and row, and the header of the column that fills the field."""
+        """One cell: where the field's own cell stands and what the site wrote in it.
+
+        The row's own place where no cell is known: a constant of the mapping, a cohort from FHIR.
+        """
         element = row.get("element") or (
             PERSONAL.get(field, field) if table == "patients" else None
         )
-        return Place(
+        place = Place(
             table=table,
             element=element,
             time_point=row.get("time_point"),
@@ -57,27 +63,20 @@ class CohortRows:
             file=row["file"],
             sheet=row["sheet"],
             row=row["row"],
-            column=self._header(element, field, row) or row["column"],
+            column=row["column"],
             value=None if field == "id" else _shown(field, row),
         )
-
-    def _header(self, element: str | None, field: str, row: Mapping[str, Any]) -> str | None:
-        """The one header that can have filled the field; None where there are none or several.
-
-        A row of the cohort remembers one column; the manifest lists those of every field
-        (`sources`, `headers`: element, time_point, n, field, header).
-        """
-        read = REASON_OF.get(field, field)
-        listed = self._headers.get((row["site"], row["file"], row["sheet"], element, read), [])
-        fitting = {
-            header
-            for time_point, n, header in listed
-            if time_point in (None, row.get("time_point")) and n in (None, row.get("n"))
-        }
-        return fitting.pop() if len(fitting) == 1 else None
+        cells = self._cells.of(table, row["id"], field)
+        return _in_cell(place, cells[0]) if cells else place
 
 
-Headers = dict[tuple[str | None, ...], list[tuple[str | None, str | None, str]]]
+def _in_cell(place: Place, cell: SiteCell) -> Place:
+    """The place where the site's own cell stands, with what it wrote there."""
+    return replace(
+        place, file=cell.file, sheet=cell.sheet, row=cell.row, column=cell.column, word=cell.text
+    )
+
+
 PERSONAL = {  # the element that a column of patients belongs to, where it has another name
     "birth_date_missing": "birth_date",
     "sex_missing": "sex",
@@ -85,22 +84,6 @@ PERSONAL = {  # the element that a column of patients belongs to, where it has a
     "deceased_date": "deceased",
     "deceased_missing": "deceased",
 }
-
-
-MISSING = {"start_date": "start_missing", "end_date": "end_missing", "onset_date": "onset_missing"}
-REASON_OF = {reason: field for field, reason in MISSING.items()} | {
-    f"{field}_missing": field for field in ("birth_date", "sex", "date")
-}
-
-
-def _headers(manifest: Mapping[str, Any]) -> Headers:
-    found: Headers = defaultdict(list)
-    for site, about in manifest["sites"].items():
-        for source in about.get("sources") or []:
-            for element, time_point, n, field, header in source.get("headers", []):
-                key = (site, source["file"], source.get("sheet"), element, field)
-                found[key].append((time_point, n, header))
-    return found
 
 
 def places(

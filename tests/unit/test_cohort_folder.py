@@ -62,7 +62,7 @@ def test_a_writing_that_was_killed_does_not_block_the_next(tmp_path: Path) -> No
     (tmp_path / "tables" / "patients.636f3f3fec663fab.parquet").write_bytes(b"x")
     (tmp_path / "tables" / ".observations.0a1b2c3d.part").write_bytes(b"x")
     write_cohort(cohort_with("5"), tmp_path)
-    assert len(files(tmp_path)) == 8  # manifest, folder, five tables, issues
+    assert len(files(tmp_path)) == 9  # manifest, folder, five tables, issues, cells
 
 
 def test_a_folder_with_files_of_others_is_left_alone(tmp_path: Path) -> None:

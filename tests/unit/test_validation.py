@@ -9,6 +9,7 @@ import pytest
 from imnm_fhir.cohort import read_cohort, read_manifest, table_hashes, write_cohort
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.findings import Finding, Waiver
+from imnm_fhir.harmonise import harmonise_tables
 from imnm_fhir.issues import Issue
 from imnm_fhir.study import load_study
 from imnm_fhir.validation import RuleError, load_catalogue, load_waivers, validate, validate_folder
@@ -18,6 +19,7 @@ from imnm_fhir.validation.frames import known_columns
 from imnm_fhir.validation.run import run_rules
 from imnm_fhir.validation.suites import read_suites
 from tests.unit.small_cohort import Row, cohort, observation, person
+from tests.unit.small_site import SEX, patients, site
 from tests.unit.test_validation_suites import GOOD, suites
 
 CANARY = "7654321.25"
@@ -52,24 +54,22 @@ def test_a_refused_value_feeds_no_other_rule() -> None:
     assert next(each for each in found.outcomes if each.rule == "M02").violated == 0
 
 
-def test_headers_of_other_fields_come_from_the_manifest() -> None:
-    headers = [
-        ["imnm", None, None, "onset_date", "Inicio"],
-        ["imnm", None, None, "date", "Fecha dx"],
-        ["worst_mrc", "baseline", None, "value_number", "MRC"],
-        ["worst_mrc", "month_6", None, "value_number", "MRC 6m"],
-    ]
-    source = {"file": "data.csv", "sheet": None, "headers": headers}
-    site = {"name": "Madrid", "cut_off": "2022-06-30", "sources": [source]}
-    patient = person("P1")
-    patient["conditions"] = [{**patient["conditions"][0], "onset_date": "2019-05-01"}]
-    weak = observation("P1", "worst_mrc", time_point="month_6", value_number="6", unit="{score}")
-    found = validate(cohort(patient, weak, site=site))
+def test_findings_show_header_and_word_of_every_cell_that_they_read() -> None:
+    mapping = site(
+        SEX
+        + '"Inicio" = { element = "imnm", field = "onset_date", set = { value_code = "imnm" } }\n'
+        '"Fecha dx" = { element = "imnm", field = "date", set = { value_code = "imnm" } }\n'
+        '"MRC 6m" = { element = "worst_mrc", time_point = "month_6" }\n'
+    )
+    cells = {"Inicio": ["1/5/2019"], "Fecha dx": ["04.03.2019"], "MRC 6m": ["6,0"]}
+    found = validate(harmonise_tables([patients(cells)], mapping))
     (high,) = findings(found.findings, "M01")
-    assert high.column == "MRC 6m"
+    assert (high.column, high.places[0].word) == ("MRC 6m", "6,0")
     (finding,) = findings(found.findings, "D01")
-    assert [each.column for each in finding.places] == ["Inicio", "Fecha dx"]
-    assert [each.value for each in finding.places] == ["2019-05-01", "2019-03-04"]
+    assert [(each.column, each.word, each.value) for each in finding.places] == [
+        ("Inicio", "1/5/2019", "2019-05-01"),
+        ("Fecha dx", "04.03.2019", "2019-03-04"),
+    ]
 
 
 def test_issues_of_harmonising_are_counted_and_do_not_fail_who_was_refused() -> None:
