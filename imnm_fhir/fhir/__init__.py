@@ -1,12 +1,12 @@
 """Cohorts as FHIR R4 resources, and back."""
 
-from imnm_fhir.fhir.cohorts import to_fhir
-from imnm_fhir.fhir.conformance import check_conformance
+from imnm_fhir.fhir.conformance.check import check_conformance
 from imnm_fhir.fhir.files import Located, read_resources, write_bundle
-from imnm_fhir.fhir.imports import from_fhir, import_files, read_cohort_from_files
 from imnm_fhir.fhir.models import as_model
-from imnm_fhir.fhir.ndjson import write_ndjson
+from imnm_fhir.fhir.reading.imports import from_fhir, import_files, read_cohort_from_files
 from imnm_fhir.fhir.text import read_json, write_json
+from imnm_fhir.fhir.writing.ndjson import write_ndjson
+from imnm_fhir.fhir.writing.resources import to_fhir
 
 __all__ = [
     "Located",

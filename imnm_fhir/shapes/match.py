@@ -52,7 +52,7 @@ class Reading:
 def match(resource: Mapping[str, Any]) -> Reading:
     """The row of one resource, numbers as canonical text.
 
-    The resource is one of ours or made equal to ours by `imnm_fhir.fhir.foreign.normalise`. Numbers
+    The resource is one of ours or made equal to ours by `imnm_fhir.fhir.reading.foreign.normalise`. Numbers
     must be `int` or `Decimal` (`read_json` gives these), never float.
     """
     shape = shape_of(resource)

@@ -6,7 +6,7 @@ import pytest
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.fhir import Located, from_fhir
-from imnm_fhir.fhir.foreign import day
+from imnm_fhir.fhir.reading.foreign import day
 
 Resource = dict[str, Any]
 LOINC, SNOMED, ATC = "http://loinc.org", "http://snomed.info/sct", "http://www.whocc.no/atc"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import arrow_schema
 from imnm_fhir.dictionary import TABLES, load_dictionary
-from imnm_fhir.fhir.compiled_write import key_expression, sql_text
-from imnm_fhir.fhir.reading import Refusals, Row
-from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
+from imnm_fhir.fhir.conformance.row_rules import prepare_rules, row_rules, rule_source
+from imnm_fhir.fhir.reading.one_by_one import Refusals, Row
+from imnm_fhir.fhir.writing.lines import key_expression, sql_text
 from imnm_fhir.issues import Issue
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from imnm_fhir.cohort import new_manifest
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.assembly import staged_schema
-from imnm_fhir.fhir.compiled_read import prepare_values, resource_columns, rows_query
-from imnm_fhir.fhir.compiled_write import sql_text
 from imnm_fhir.fhir.files import changed_files, own_manifest, read_file
+from imnm_fhir.fhir.reading.assembly import staged_schema
+from imnm_fhir.fhir.reading.columns import prepare_values, resource_columns, rows_query
+from imnm_fhir.fhir.writing.lines import sql_text
 from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import match
 from imnm_fhir.shapes.match import check_match

@@ -8,9 +8,7 @@ from imnm_fhir.cohort import Cohort, read_manifest, sort_rows, table_file
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.cohorts import organization_rows
-from imnm_fhir.fhir.compiled_write import MISSING, lines_query, prepare_lookups, sql_text
-from imnm_fhir.fhir.conformance import check_rows, check_shapes, refuse_faults
+from imnm_fhir.fhir.conformance.check import check_rows, check_shapes, refuse_faults
 from imnm_fhir.fhir.files import (
     MANIFEST,
     export_manifest,
@@ -18,6 +16,8 @@ from imnm_fhir.fhir.files import (
     write_json_file,
 )
 from imnm_fhir.fhir.text import write_json
+from imnm_fhir.fhir.writing.lines import MISSING, lines_query, prepare_lookups, sql_text
+from imnm_fhir.fhir.writing.resources import organization_rows
 from imnm_fhir.shapes import fill
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.written import replace_together

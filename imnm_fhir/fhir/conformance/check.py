@@ -1,7 +1,7 @@
 """Conformance in two tiers: every row by rules in SQL, every distinct shape by `fhir.resources`.
 
 Validating each resource as an object costs a hundred times as much and misses what the rules of
-`imnm_fhir.fhir.rows` find: required bindings, invariants, units, ids, references between lines.
+`imnm_fhir.fhir.conformance.row_rules` find: required bindings, invariants, units, ids, references between lines.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.fhir.compiled_write import sql_text
-from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
+from imnm_fhir.fhir.conformance.row_rules import prepare_rules, row_rules, rule_source
+from imnm_fhir.fhir.writing.lines import sql_text
 from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import fill
 from imnm_fhir.shapes.tree import holes, load_shapes

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import Element, load_dictionary
-from imnm_fhir.fhir.compiled_write import key_expression, register_lookup, sql_text
+from imnm_fhir.fhir.writing.lines import key_expression, register_lookup, sql_text
 from imnm_fhir.shapes.fill import carried_columns
 from imnm_fhir.shapes.tree import base_column, holes, load_period, load_shapes
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.assembly import ROW_GROUP, Staging, staged_schema
-from imnm_fhir.fhir.compiled_read import BESIDE, prepare_values, resource_structure, rows_query
-from imnm_fhir.fhir.compiled_write import (
+from imnm_fhir.fhir.conformance.row_rules import prepare_rules, row_rules, rule_source
+from imnm_fhir.fhir.files import Block, read_blocks
+from imnm_fhir.fhir.reading.assembly import ROW_GROUP, Staging, staged_schema
+from imnm_fhir.fhir.reading.columns import BESIDE, prepare_values, resource_structure, rows_query
+from imnm_fhir.fhir.writing.lines import (
     end_expression,
     prepare_lookups,
     row_source,
     sql_text,
 )
-from imnm_fhir.fhir.files import Block, read_blocks
-from imnm_fhir.fhir.rows import prepare_rules, row_rules, rule_source
 from imnm_fhir.shapes.tree import load_shapes
 
 if TYPE_CHECKING:

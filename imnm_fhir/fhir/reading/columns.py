@@ -2,7 +2,7 @@
 
 DuckDB drops unknown keys and bends types in silence, so what is read here counts only where the line
 is known to be ours: its file has the hash of our manifest, or the row that was read, written again,
-gives the very line (`imnm_fhir.fhir.own_lines`). Every other line goes through `match`.
+gives the very line (`imnm_fhir.fhir.reading.own_lines`). Every other line goes through `match`.
 """
 
 import json
@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.fhir.compiled_write import register_lookup, sql_text
+from imnm_fhir.fhir.writing.lines import register_lookup, sql_text
 from imnm_fhir.shapes.fill import codings_of
 from imnm_fhir.shapes.tree import (
     Array,

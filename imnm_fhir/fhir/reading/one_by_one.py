@@ -1,7 +1,7 @@
 """Reading resources of any origin one by one into rows that still lack what other resources say.
 
 `ResourceReader` keeps what is known across resources: addresses of Bundles, Medications, how often
-a path was not understood. `imnm_fhir.fhir.assembly` then finds each row's patient and site.
+a path was not understood. `imnm_fhir.fhir.reading.assembly` then finds each row's patient and site.
 """
 
 from collections import Counter
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.answers import as_happened, denial
 from imnm_fhir.fhir.files import Located
-from imnm_fhir.fhir.foreign import is_usable_medication, normalise
-from imnm_fhir.fhir.settle import settle
+from imnm_fhir.fhir.reading.answers import as_happened, denial
+from imnm_fhir.fhir.reading.foreign import is_usable_medication, normalise
+from imnm_fhir.fhir.reading.settle import settle
 from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import Reading, match
 from imnm_fhir.shapes.found import leaves

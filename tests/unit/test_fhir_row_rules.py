@@ -7,7 +7,7 @@ import pytest
 from imnm_fhir.cohort import Cohort, new_manifest, table_from_rows
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.fhir import check_conformance
-from imnm_fhir.fhir.rows import row_rules
+from imnm_fhir.fhir.conformance.row_rules import row_rules
 from tests.roundtrip.sample_rows import every_cohort, keyed
 
 Row = dict[str, Any]

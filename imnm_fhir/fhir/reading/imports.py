@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.assembly import Assembled, Staging, assemble
-from imnm_fhir.fhir.cohort_files import tables_in_memory, write_cohort_folder
 from imnm_fhir.fhir.files import (
     Located,
     fhir_files,
@@ -20,9 +18,11 @@ from imnm_fhir.fhir.files import (
     read_blocks,
     read_file,
 )
-from imnm_fhir.fhir.own_export import check_whole, open_own_export, trusted_manifest
-from imnm_fhir.fhir.own_lines import OwnLines, prepare_own_lines, take_own_lines
-from imnm_fhir.fhir.reading import ResourceReader, Row
+from imnm_fhir.fhir.reading.assembly import Assembled, Staging, assemble
+from imnm_fhir.fhir.reading.finished import tables_in_memory, write_cohort_folder
+from imnm_fhir.fhir.reading.one_by_one import ResourceReader, Row
+from imnm_fhir.fhir.reading.own_export import check_whole, open_own_export, trusted_manifest
+from imnm_fhir.fhir.reading.own_lines import OwnLines, prepare_own_lines, take_own_lines
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import check_site_id
 

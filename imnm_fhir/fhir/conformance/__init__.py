@@ -1,0 +1,1 @@
+"""What FHIR asks of every row, and of every distinct shape."""

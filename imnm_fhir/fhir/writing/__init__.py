@@ -1,0 +1,1 @@
+"""The cohort's rows as resources: one by one by `fill`, in bulk by DuckDB, into NDJSON."""
