@@ -67,7 +67,7 @@ def language_option(function: Command) -> Command:
         "--language",
         default="en",
         show_default=True,
-        help="Language of labels and sentences: en, es, de.",
+        help="Language of labels and sentences: en, es, de, fr, it, nl, or one of your own.",
     )(function)
 
 

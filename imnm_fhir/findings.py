@@ -8,6 +8,7 @@ from typing import Any
 
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
+from imnm_fhir.languages import translate
 from imnm_fhir.units import factor
 
 
@@ -64,14 +65,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """One of the things that a rule asks: its kind and category, and what it says by language."""
+    """One of the things that a rule asks: its kind and category, and what it says in English."""
 
     name: str
     kind: str
     category: str
-    sentence: Mapping[str, str]
-    question: Mapping[str, str]
-    evidence: Mapping[str, str]
+    sentence: str
+    question: str
+    evidence: str
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,12 @@ class Rule:
     kind: str
     category: str
     source: str
-    sentence: Mapping[str, str]
-    advice: Mapping[str, str]
-    question: Mapping[str, str]
+    sentence: str
+    advice: str
+    question: str
     limits: Mapping[str, Any]
     parts: Mapping[str, Part]
-    evidence: Mapping[str, str] = field(default_factory=dict)
+    evidence: str = ""
     converted: tuple[str, str] | None = None
     boundary: str | None = None
 
@@ -105,25 +106,22 @@ class Rule:
 
     def said(self, language: str, part: str | None = None) -> str:
         """The sentence in `language` (English where it lacks one) with the limits filled in."""
-        sentences = self.part(part).sentence
-        return sentences.get(language, sentences["en"]).format(**self.limits)
+        return translate(self.part(part).sentence, language, **self.limits)
 
     def advised(self, language: str) -> str:
         """What to do, in `language`, with the limits filled in."""
-        return self.advice.get(language, self.advice["en"]).format(**self.limits)
+        return translate(self.advice, language, **self.limits)
 
     def asked(self, language: str, part: str | None = None) -> str:
         """The neutral question to the site, in `language`, with the limits filled in."""
-        questions = self.part(part).question
-        return questions.get(language, questions["en"]).format(**self.limits)
+        return translate(self.part(part).question, language, **self.limits)
 
     def evidenced(self, language: str, finding: Finding) -> str | None:
         """What speaks for a finding of this rule, in `language`; None where the rule says nothing."""
         evidence = self.part(finding.part).evidence
         if not evidence:
             return None
-        numbers = {**self.numbers(), **dict(finding.numbers)}
-        return evidence.get(language, evidence["en"]).format(**numbers)
+        return translate(evidence, language, **self.numbers(), **dict(finding.numbers))
 
     def numbers(self) -> dict[str, str]:
         """The limits by name, written for people; `low_converted` is `low` in the other unit."""

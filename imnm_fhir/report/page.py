@@ -98,8 +98,8 @@ def _group(rule: Rule, part: str | None, found: list[Finding], words: Words) -> 
         "rule": rule.id,
         "kind": found[0].kind,
         "category": found[0].category,
-        "sentence": rule.said(words.language, part),
-        "advice": rule.advised(words.language),
+        "sentence": words.sentence(rule, part),
+        "advice": words.advice(rule),
         "source": rule.source,
         "patients": len({(each.site, each.patient) for each in found}),
         "count": len(found),
@@ -148,7 +148,7 @@ def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
     return [
         {
             "rule": rule,
-            "sentence": rules[rule].said(words.language),
+            "sentence": words.sentence(rules[rule]),
             "pairs": sorted(pairs.items()),
             "differing": sum(count for (_, _, differs), count in pairs.items() if differs),
         }

@@ -40,8 +40,8 @@ def _row(
         **finding.record(),
         "part": finding.part if isinstance(finding, Finding) else None,
         "as_written": as_written(finding),
-        "sentence": sentence(finding, rules, words.language),
-        "what_to_do": rule.advised(words.language) if rule else None,
+        "sentence": sentence(finding, rules, words),
+        "what_to_do": words.advice(rule) if rule else None,
         "facts": "; ".join(place_text(each, words) for each in places(finding)),
         "waived_by": waived_by,
     }
@@ -52,11 +52,11 @@ def _cell(value: object) -> Cell:
     return value if isinstance(value, str | int) or value is None else str(value)
 
 
-def sentence(finding: Issue, rules: Mapping[str, Rule], language: str) -> str:
-    """What the rule says, in the language; of a conversion, its own message."""
+def sentence(finding: Issue, rules: Mapping[str, Rule], words: Words) -> str:
+    """What the rule says, in the language; of a conversion, its message."""
     if isinstance(finding, Finding):
-        return rules[finding.rule].said(language, finding.part)
-    return finding.message
+        return words.sentence(rules[finding.rule], finding.part)
+    return words.translator(finding.message)
 
 
 def places(finding: Issue) -> tuple[Place, ...]:
@@ -146,7 +146,7 @@ def unjudged_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
     rules = rules_by_id(validation)
     reasons = {"not sent": words("not_sent"), "not exact": words("not_exact")}
     return [
-        [each.rule, rules[each.rule].said(words.language, part or None), reasons[reason], count]
+        [each.rule, words.sentence(rules[each.rule], part or None), reasons[reason], count]
         for each in validation.outcomes
         for (part, reason), count in each.reasons.items()
     ]
@@ -163,7 +163,7 @@ def rule_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
         if found:
             counts = [found.violated, found.satisfied, found.unjudged, found.not_applicable]
         changed = words("off") if each.off else ", ".join(each.changed)
-        about = [rule.id, rule.said(words.language), words(rule.kind), words(rule.category)]
+        about = [rule.id, words.sentence(rule), words(rule.kind), words(rule.category)]
         rows.append([*about, rule.source, limits, *counts, changed])
     return rows
 

@@ -1,4 +1,4 @@
-"""The words of the report by language, from `expectations/report.toml`."""
+"""The words of the report, from `expectations/report.toml` and the catalogues of sentences."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,26 +7,48 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from imnm_fhir.errors import UsageError
+from imnm_fhir.findings import Rule
+from imnm_fhir.languages import Translator, load_sentences
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one language, over English."""
+    """The words of the report in one language, and the sentences that it had to leave in English."""
 
-    language: str
+    translator: Translator
     texts: Mapping[str, str]
+
+    @property
+    def language(self) -> str:
+        """The language that the words are in."""
+        return self.translator.language
+
+    @property
+    def untranslated(self) -> int:
+        """How many sentences were said in English because the catalogue lacks them."""
+        return len(self.translator.untranslated)
 
     def __call__(self, name: str, **fills: Any) -> str:
         """The words called `name`, with `{fills}` filled in."""
-        return self.texts[name].format(**fills)
+        return self.translator(self.texts[name], **fills)
+
+    def sentence(self, rule: Rule, part: str | None = None) -> str:
+        """The sentence of a rule, or of its part."""
+        return self.translator(rule.part(part).sentence, **rule.limits)
+
+    def advice(self, rule: Rule) -> str:
+        """What a rule says to do."""
+        return self.translator(rule.advice, **rule.limits)
+
+
+def load_words(language: str) -> Words:
+    """The words of a language; raises as `load_sentences`, such as `UsageError` where there are none."""
+    load_sentences(language)
+    return Words(Translator(language), _texts())
 
 
 @cache
-def load_words(language: str) -> Words:
-    """The words of a language; raises `UsageError` where there are none."""
+def _texts() -> dict[str, str]:
     text = (files("imnm_fhir.expectations") / "report.toml").read_text("utf-8")
-    raw = tomllib.loads(text)
-    if language not in raw:
-        raise UsageError(f"the report knows no language '{language}'; it knows {', '.join(raw)}")
-    return Words(language, {**raw["en"], **raw[language]})
+    words: dict[str, str] = tomllib.loads(text)["words"]
+    return words

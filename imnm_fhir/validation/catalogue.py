@@ -1,8 +1,9 @@
 """The catalogue of rules: each declared once in `expectations/rules.toml`.
 
-A rule has an id, a kind, a category (Kahn et al. 2016), a source mark, a sentence and an advice in
-each language, and limits that a study may change. A rule that asks several things has parts, each
-with a sentence and, where it differs, a kind and category of its own.
+A rule has an id, a kind, a category (Kahn et al. 2016), a source mark, a sentence, an advice and a
+question in English (translations stand in the catalogues of `imnm_fhir.languages`), and limits that a
+study may change. A rule that asks several things has parts, each with a sentence and, where it
+differs, a kind and category of its own.
 """
 
 import re
@@ -24,7 +25,6 @@ NEEDED = {"kind", "category", "source", "sentence", "advice", "question"}
 RULE_KEYS = NEEDED | {"limits", "parts", "evidence", "converted", "boundary"}
 PART_KEYS = {"kind", "category", "sentence", "question", "evidence"}
 PLACEHOLDER = re.compile(r"{(\w*)}")
-FALLBACK = "en"  # the language that every sentence has
 COUNTED = ("failing", "judged")  # patients of the finding's site; what every evidence may name
 
 
@@ -67,7 +67,7 @@ def _rule_faults(rule: str, raw: dict[str, Any]) -> list[str]:
     faults = [f"lacks {key}" for key in sorted(NEEDED - set(raw))]
     faults += [f"unknown key '{key}'" for key in sorted(set(raw) - RULE_KEYS)]
     faults += _value_faults(raw, raw.get("limits", {}))
-    faults += _language_faults("advice", raw.get("advice"), raw.get("limits", {}))
+    faults += _text_faults("advice", raw.get("advice"), raw.get("limits", {}))
     for name, part in raw.get("parts", {}).items():
         found = [f"unknown key '{key}'" for key in sorted(set(part) - PART_KEYS)]
         found += _value_faults(part, raw.get("limits", {}))
@@ -81,18 +81,18 @@ def _value_faults(raw: dict[str, Any], limits: dict[str, Any]) -> list[str]:
         faults.append(f"kind '{raw['kind']}' is none of {', '.join(KINDS)}")
     if raw.get("category", CATEGORIES[0]) not in CATEGORIES:
         faults.append(f"category '{raw['category']}' is none of {', '.join(CATEGORIES)}")
-    faults += _language_faults("question", raw.get("question"), limits)
-    return faults + _language_faults("sentence", raw.get("sentence"), limits)
+    faults += _text_faults("question", raw.get("question"), limits)
+    return faults + _text_faults("sentence", raw.get("sentence"), limits)
 
 
-def _language_faults(key: str, said: dict[str, str] | None, limits: dict[str, Any]) -> list[str]:
+def _text_faults(key: str, said: object, limits: dict[str, Any]) -> list[str]:
     if said is None:
         return []
-    faults = [] if FALLBACK in said else [f"{key} lacks {FALLBACK}"]
-    for language, words in said.items():
-        unknown = set(PLACEHOLDER.findall(words)) - set(limits)
-        faults += [f"{key} in {language} names no limit '{each}'" for each in sorted(unknown)]
-    return faults
+    if not isinstance(said, str):
+        moves = "python -m scripts.catalogues moves translations to mappings/languages/"
+        return [f"{key} is no text; {moves}"]
+    unknown = set(PLACEHOLDER.findall(said)) - set(limits)
+    return [f"{key} names no limit '{each}'" for each in sorted(unknown)]
 
 
 def _rule(rule: str, raw: dict[str, Any]) -> Rule:
@@ -103,7 +103,7 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
             part.get("category", raw["category"]),
             part.get("sentence", raw["sentence"]),
             part.get("question", raw["question"]),
-            part.get("evidence", raw.get("evidence", {})),
+            part.get("evidence", raw.get("evidence", "")),
         )
         for name, part in raw.get("parts", {}).items()
     }
@@ -117,7 +117,7 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
         question=raw["question"],
         limits=raw.get("limits", {}),
         parts=parts,
-        evidence=raw.get("evidence", {}),
+        evidence=raw.get("evidence", ""),
         converted=(raw["converted"]["from"], raw["converted"]["to"])
         if "converted" in raw
         else None,
@@ -127,7 +127,7 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
 
 def evidence_names(rule: Rule, part: str | None) -> tuple[str, ...]:
     """The numbers of the data that the evidence names: counts, and columns of the judged row."""
-    words = rule.part(part).evidence.get(FALLBACK, "")
+    words = rule.part(part).evidence
     return tuple(
         dict.fromkeys(name for name in PLACEHOLDER.findall(words) if name not in rule.numbers())
     )

@@ -14,7 +14,7 @@ PACKAGE = "imnm_fhir"
 # own layer where no circle comes of it. The package itself, imnm_fhir/__init__.py, stands below cli.
 LAYERS = (
     ("errors", "issues", "mappings", "expectations"),
-    ("cells", "engine", "keys", "pseudonyms", "terminology", "written"),
+    ("cells", "engine", "keys", "languages", "pseudonyms", "terminology", "written"),
     ("values", "measures"),
     ("units",),
     ("declarations", "dictionary", "study"),
@@ -40,6 +40,7 @@ HEAVY = {
     "fhir",
     "great_expectations",
     "great_tables",
+    "babel",
     "matplotlib",
     "numpy",
     "openpyxl",

@@ -152,7 +152,7 @@ def test_bounds_are_conditions_on_numbers(tmp_path: Path) -> None:
 def test_faults_of_the_catalogue_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(
         '[K03]\nkind = "odd"\ncategory = "plausibility"\nsource = "P"\n'
-        'sentence = { en = "below {leest}" }\nadvice = { es = "b" }\nquestion = { en = "q?" }\n'
+        'sentence = "below {leest}"\nadvice = { en = "a", es = "b" }\nquestion = "q?"\n'
         '\n[K04]\nkind = "note"\nsorce = "P"\n'
     )
     with pytest.raises(Problems) as raised:
@@ -160,8 +160,8 @@ def test_faults_of_the_catalogue_are_reported_together(tmp_path: Path) -> None:
     text = "\n".join(raised.value.problems)
     for said in (
         "rules.toml, line 1: K03: kind 'odd' is none of",
-        "line 1: K03: advice lacks en",
-        "line 1: K03: sentence in en names no limit 'leest'",
+        "line 1: K03: advice is no text; python -m scripts.catalogues moves translations",
+        "line 1: K03: sentence names no limit 'leest'",
         "line 9: K04: lacks advice",
         "line 9: K04: unknown key 'sorce'",
     ):

@@ -1,0 +1,153 @@
+"""Sentences in the language of whoever reads them, from gettext catalogues.
+
+The English sentence is the id of its translations. A catalogue is one file, `fr.po`, in
+`mappings/languages/` or in the folder that IMNM_FHIR_LANGUAGES names: there it adds a language, or
+sentences to one of ours. A sentence that a catalogue lacks, or has marked as fuzzy, stays English.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Any
+
+from imnm_fhir.errors import ImnmFhirError, Problems, UsageError
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+
+FOLDER = "IMNM_FHIR_LANGUAGES"
+SOURCE = "en"  # the language in which the sentences are written
+
+
+def translate(text: str, language: str, **fills: Any) -> str:
+    """The sentence `text` in `language`, English where it has none, with `{fills}` filled in.
+
+    Raises as `load_sentences` does.
+    """
+    said = load_sentences(language).get(text, text)
+    return said.format(**fills) if fills else said
+
+
+def translatable(text: str) -> str:
+    """The text as it is: marks a sentence that is translated later, so that the catalogues hold it."""
+    return text
+
+
+@dataclass
+class Translator:
+    """Says sentences in one language and remembers those that it had to leave in English."""
+
+    language: str
+    untranslated: set[str] = field(default_factory=set)
+
+    def __call__(self, text: str, **fills: Any) -> str:
+        """The sentence in this language with `{fills}` filled in."""
+        if self.language != SOURCE and text not in load_sentences(self.language):
+            self.untranslated.add(text)
+        return translate(text, self.language, **fills)
+
+
+def known_languages() -> tuple[str, ...]:
+    """The languages that have a catalogue, ours and those of the user's folder, English first."""
+    return (SOURCE, *sorted(catalogues(os.environ.get(FOLDER))))
+
+
+def load_sentences(language: str) -> Mapping[str, str]:
+    """The sentences of a language by their English ones; none for English itself.
+
+    Raises `UsageError` for a language without a catalogue, `ImnmFhirError` for a catalogue that
+    cannot be read, and `Problems` where a sentence has other `{names}` than the English one.
+    """
+    if language == SOURCE:
+        return {}
+    return _sentences(language, os.environ.get(FOLDER))
+
+
+def catalogues(folder: str | None) -> dict[str, list[Traversable]]:
+    """The catalogues by language: ours, then one of the same name in `folder`, which goes before.
+
+    Raises `ImnmFhirError` where the folder is none.
+    """
+    found: dict[str, list[Traversable]] = {}
+    folders: list[Traversable] = [files("imnm_fhir.mappings") / "languages"]
+    if folder:
+        if not Path(folder).is_dir():
+            raise ImnmFhirError(f"{FOLDER}: {folder} is no folder; name one that holds .po files")
+        folders.append(Path(folder))
+    for each in folders:
+        for file in sorted(each.iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".po"):
+                found.setdefault(file.name.removesuffix(".po"), []).append(file)
+    return found
+
+
+@cache
+def _sentences(language: str, folder: str | None) -> dict[str, str]:
+    known = catalogues(folder)
+    if language not in known:
+        raise UsageError(
+            f"there are no sentences in '{language}'; there are in {', '.join((SOURCE, *known))}"
+        )
+    sentences: dict[str, str] = {}
+    faults: list[str] = []
+    for file in known[language]:
+        catalog = read_catalogue(file)
+        faults += [f"{file}, {each}" for each in catalogue_faults(catalog)]
+        sentences |= {
+            str(each.id): str(each.string)
+            for each in catalog
+            if each.id and each.string and not each.fuzzy
+        }
+    if faults:
+        raise Problems(f"the catalogue of '{language}' has faults:", faults)
+    return sentences
+
+
+def read_catalogue(file: Traversable) -> "Catalog":
+    """A catalogue as Babel reads it; raises `ImnmFhirError` where it is none."""
+    from babel.messages.pofile import PoFileError, read_po
+
+    try:
+        with file.open("rb") as lines:
+            return read_po(lines, abort_invalid=True)
+    except (OSError, PoFileError, UnicodeDecodeError, LookupError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImnmFhirError(
+            f"{file}: is no catalogue of sentences ({reason}); write a .po file in UTF-8"
+        ) from error
+
+
+def catalogue_faults(catalog: "Catalog") -> Iterator[str]:
+    """What is wrong with each sentence whose `{names}` are not those of the English one."""
+    for message in catalog:
+        if not message.id or not message.string or message.fuzzy:
+            continue
+        line = f"line {message.lineno}"
+        if not isinstance(message.id, str) or not isinstance(message.string, str):
+            yield f"{line}: has plural forms; give one sentence"
+            continue
+        try:
+            given, wanted = placeholders(message.string), placeholders(message.id)
+        except ValueError as error:
+            yield f"{line}: {error}; write a brace that is meant as {{{{ or }}}}"
+            continue
+        if given != wanted:
+            yield f"{line}: has {_names(given)}, the English sentence {_names(wanted)}"
+
+
+def placeholders(text: str) -> list[str]:
+    """The `{names}` of a sentence with their formats, sorted; `ValueError` for a brace too many."""
+    return sorted(
+        name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+        for _, name, form, conversion in Formatter().parse(text)
+        if name is not None
+    )
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in names) or "no {name}"

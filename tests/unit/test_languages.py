@@ -1,0 +1,147 @@
+"""Sentences in other languages: catalogues that hold, languages that are dropped in, what is missing."""
+
+from pathlib import Path
+
+import pytest
+
+from imnm_fhir.errors import ImnmFhirError, Problems, UsageError
+from imnm_fhir.languages import (
+    FOLDER,
+    Translator,
+    catalogue_faults,
+    catalogues,
+    known_languages,
+    load_sentences,
+    placeholders,
+    read_catalogue,
+    translatable,
+    translate,
+)
+from scripts.catalogues import declared_sentences, move_translations, sentences
+
+OURS = sorted(catalogues(None))
+DAYS = "More than {days} days lie between onset and diagnosis"
+HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+
+
+def entry(english: str, said: str) -> str:
+    return f'msgid "{english}"\nmsgstr "{said}"\n\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's own folder of catalogues."""
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("language", OURS)
+def test_a_catalogue_holds(language: str) -> None:
+    (file,) = catalogues(None)[language]
+    catalogue = read_catalogue(file)
+    assert list(catalogue_faults(catalogue)) == []
+    assert [message.id for message in catalogue if message.fuzzy] == []
+    headers = dict(catalogue.mime_headers)
+    assert headers["Language"] == language
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "\r" not in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", OURS)
+def test_a_translation_begins_and_ends_as_its_sentence(language: str) -> None:
+    """A question stays a question, and what is no sentence gets no full stop."""
+    for english, said in load_sentences(language).items():
+        assert said == said.strip(), english
+        assert english.endswith("?") == said.endswith("?"), (english, said)
+        assert english.endswith(".") == said.endswith("."), (english, said)
+
+
+def test_a_sentence_is_said_with_its_fills() -> None:
+    assert translate(DAYS, "en", days=90) == "More than 90 days lie between onset and diagnosis"
+    assert translate(DAYS, "de", days=90).startswith("Zwischen Beginn und Diagnose liegen")
+    assert "{" not in translate(DAYS, "de", days=90)
+
+
+def test_what_is_missing_stays_english_and_is_counted() -> None:
+    say = Translator("es")
+    assert say("Nobody says this {n} times", n=3) == "Nobody says this 3 times"
+    assert say("Check the year") == "Compruebe el año"
+    assert say.untranslated == {"Nobody says this {n} times"}
+    english = Translator("en")
+    english("Nobody says this")
+    assert english.untranslated == set()
+
+
+def test_a_language_is_dropped_in(folder: Path) -> None:
+    text = HEADER + entry("Check the year", "Verifique o ano")
+    (folder / "pt.po").write_text(text, "utf-8")
+    (folder / "notes.txt").write_text("not a catalogue")
+    assert "pt" in known_languages()
+    assert translate("Check the year", "pt") == "Verifique o ano"
+    assert translate("Confirm both", "pt") == "Confirm both"
+
+
+def test_a_users_catalogue_goes_before_ours(folder: Path) -> None:
+    (folder / "es.po").write_text(HEADER + entry("Check the year", "Mire el año"), "utf-8")
+    assert translate("Check the year", "es") == "Mire el año"
+    assert translate("Confirm both", "es") == "Confirme ambos"
+
+
+def test_a_fuzzy_translation_is_not_said(folder: Path) -> None:
+    (folder / "pt.po").write_text(HEADER + "#, fuzzy\n" + entry("Check the year", "x"), "utf-8")
+    assert translate("Check the year", "pt") == "Check the year"
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("{dias} dias", r"pt\.po, line 5: has \{dias\}, the English sentence \{days\}"),
+        ("muitos dias", r"has no \{name\}, the English sentence \{days\}"),
+        ("{days.__class__} dias", r"has \{days.__class__\}"),
+        ("{days} dias {", "line 5: .*; write a brace that is meant as {{ or }}"),
+    ],
+)
+def test_other_names_than_the_sentence_has_are_refused(folder: Path, said: str, fault: str) -> None:
+    (folder / "pt.po").write_text(HEADER + entry(DAYS, said), "utf-8")
+    with pytest.raises(Problems, match=fault):
+        translate(DAYS, "pt", days=1)
+
+
+def test_what_is_no_catalogue_is_refused(folder: Path) -> None:
+    (folder / "pt.po").write_bytes(b"\x00\xff\xfe not one")
+    with pytest.raises(ImnmFhirError, match=r"pt\.po: is no catalogue of sentences"):
+        load_sentences("pt")
+
+
+def test_a_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, "/nowhere/at/all")
+    with pytest.raises(ImnmFhirError, match=r"name one that holds \.po files"):
+        known_languages()
+
+
+def test_an_unknown_language_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no sentences in 'xx'; there are in en, "):
+        translate("Check the year", "xx")
+
+
+def test_placeholders_with_conversions_and_formats() -> None:
+    assert placeholders("{b!r} {a:.1f} {{no}}") == ["a:.1f", "b!r"]
+
+
+def test_every_sentence_of_the_program_is_found(repository: Path) -> None:
+    found = dict.fromkeys(text for _, text in sentences(repository))
+    assert translatable(DAYS) in found
+    assert "Validation report" in found
+
+
+def test_declared_sentences_are_found_at_any_depth() -> None:
+    declared = {"K": {"sentence": "a", "source": "x", "parts": {"p": {"question": "b?"}}}}
+    assert list(declared_sentences({**declared, "words": {"title": "c"}})) == ["a", "b?", "c"]
+
+
+def test_translations_beside_a_sentence_are_moved(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('[K]\nsentence = { en = "a \\"b\\"", es = "c" }\nsource = "P"\n', "utf-8")
+    assert move_translations(file) == {"es": {'a "b"': "c"}}
+    assert file.read_text("utf-8") == '[K]\nsentence = "a \\"b\\""\nsource = "P"\n'
+    assert move_translations(file) == {}
