@@ -29,6 +29,7 @@ COMMANDS = {
     "validate": "validate",
     "export": "export",
     "import": "import_",
+    "verify": "verify",
     "compare": "compare",
     "pool": "pool",
     "table1": "table1",

@@ -31,6 +31,7 @@ _PLACES = {
     "as_model": "imnm_fhir.fhir",
     "export": "imnm_fhir.flow",
     "import_fhir": "imnm_fhir.flow",
+    "verify": "imnm_fhir.flow",
     "compare": "imnm_fhir.compare",
     "pool": "imnm_fhir.pool",
     "table1": "imnm_fhir.table1",

@@ -9,12 +9,14 @@ from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.importing import Imported, import_fhir
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.flow.pooling import pool_folders, table1_of
+from imnm_fhir.flow.verifying import Verified, verify
 
 __all__ = [
     "Exported",
     "Gate",
     "Imported",
     "Leaving",
+    "Verified",
     "export",
     "harmonise_files",
     "import_fhir",
@@ -22,4 +24,5 @@ __all__ = [
     "pass_gate",
     "pool_folders",
     "table1_of",
+    "verify",
 ]

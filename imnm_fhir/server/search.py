@@ -59,6 +59,21 @@ def import_resources(
         ) from None
 
 
+def find(connection: Connection, name: str, parameters: dict[str, str]) -> Iterator[bytes]:
+    """Yield what a search for resources of one type finds, each in the text that the server wrote.
+
+    Raises ServerError for an answer that is no search result and for links in a circle.
+    """
+    seen: set[str] = set()
+    response = connection.request("GET", _query(name, parameters), headers=_STRICT)
+    for page in _pages(connection, response, name, seen):
+        for entry in page.entries:
+            identifier = _check_entry(connection, entry, name)
+            if identifier is not None and identifier not in seen:
+                seen.add(identifier)
+                yield entry.line.encode()
+
+
 def _publish(folder: Path, parts: dict[str, tuple[Path, int]]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for name, (part, found) in parts.items():

@@ -26,6 +26,7 @@ LAYERS = (
     ("compiled", "conformance", "definitions", "fhir"),
     ("server",),
     ("transfer",),
+    ("proof",),
     ("report", "validation"),
     ("pool", "table1"),
     ("flow",),
