@@ -33,10 +33,10 @@ def command(
     waivers: Path | None, exclude_failing_patients: bool, allow_errors: bool, server: ServerOptions,
     voice: Voice,
 ) -> None:  # fmt: skip
-    """Read back what a server holds of COHORT and compare it, resource by resource.
+    """Read a cohort back from a server and compare every value.
 
-    Exit code 0: everything is there as it was sent. 1: something was changed, is missing, or is
-    there that the cohort does not have.
+    COHORT is what was exported. Exit code 0: everything is there as it was sent. 1: something was
+    changed, is missing, or is there that the cohort does not have.
     """
     if page is not None:
         from imnm_fhir.proof import read_certificate, write_certificate
