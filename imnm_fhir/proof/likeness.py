@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.foreign import normalise
-from imnm_fhir.fhir.reading import without_index
+from imnm_fhir.fhir.reading.foreign import normalise
+from imnm_fhir.fhir.reading.one_by_one import without_index
 from imnm_fhir.shapes import Reading, match
 from imnm_fhir.shapes.found import as_mapping
 
