@@ -1,23 +1,24 @@
 """Addresses of a server: which are accepted, and which belong to the same origin."""
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from imnm_fhir.errors import ServerError, UsageError
 
 _PORTS = {"http": 80, "https": 443}
 
 
-def check_base_url(text: str, *, with_credentials: bool) -> str:
+def check_base_url(text: str, *, with_credentials: bool, insecure_http: bool = False) -> str:
     """Return `text` without spaces around it and slashes at its end, once it may be used.
 
     Raises UsageError for what is no http or https address, or holds a user, a query or a fragment,
-    and ServerError when credentials would cross the network unencrypted. No message repeats a
-    password that stands in the address.
+    and for plain http to another machine unless that is allowed (`insecure_http`); ServerError when
+    credentials would cross the network unencrypted, allowed or not. No message repeats a password
+    that stands in the address.
     """
     url = text.strip().rstrip("/")
-    parts = _split(url)
-    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+    parts = web_address(url)
+    if parts is None:
         shown = "the server's address" if "@" in text else repr(text)
         raise UsageError(f"{shown} is no http or https address: write it as https://host/fhir")
     if parts.username is not None or parts.password is not None:
@@ -29,10 +30,16 @@ def check_base_url(text: str, *, with_credentials: bool) -> str:
         raise UsageError(
             f"the address of {parts.hostname} has a part after ? or #: give the FHIR base alone"
         )
-    if with_credentials and parts.scheme == "http" and not is_loopback(url):
-        raise ServerError(
-            f"{url}: credentials are never sent over plain http: use https, or unset them"
-        )
+    if parts.scheme == "http" and not is_loopback(url):
+        if with_credentials:
+            raise ServerError(
+                f"{url}: credentials are never sent over plain http: use https, or unset them"
+            )
+        if not insecure_http:
+            raise UsageError(
+                f"{url}: plain http: everybody on the way can read and change what is sent: use "
+                "https, or allow it with --insecure-http"
+            )
     return url
 
 
@@ -47,10 +54,22 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def origin(url: str) -> tuple[str, str, int | None] | None:
+def web_address(url: str) -> SplitResult | None:
+    """Return the parts of an http or https address, None for anything else."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        return None
+    return parts if parts.scheme in _PORTS and parts.hostname else None
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
     """Return scheme, host and port of `url`, None for what is no http or https address."""
-    parts = _split(url)
-    if parts is None or parts.scheme not in _PORTS or not parts.hostname:
+    parts = web_address(url)
+    if parts is None or not parts.hostname:
         return None
     return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
 
@@ -61,12 +80,39 @@ def shown_origin(url: str) -> str:
     return f"{found[0]}://{found[1]}:{found[2]}" if found else "an address that cannot be read"
 
 
-def _split(url: str) -> SplitResult | None:
-    if any(character.isspace() or not character.isprintable() for character in url):
+def own_address(url: str, base_url: str, inner_base: str | None = None) -> str | None:
+    """Return the link `url` as an address of the origin of `base_url`, None when it is another's.
+
+    `inner_base` not None says that links may be rewritten: it is what the server calls its own base
+    (empty: unknown). What follows it there follows `base_url` here; another host's address with the
+    path of `base_url` keeps its path. A link that names a user is never ours.
+    """
+    parts, base = web_address(url), web_address(base_url)
+    if parts is None or base is None or "@" in parts.netloc:
         return None
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError:
-        return None
-    return parts
+    path = parts.path
+    if origin(url) != origin(base_url):
+        inner = web_address(inner_base or "")
+        if inner_base is None:
+            return None
+        if inner and origin(url) == origin(inner_base) and _is_below(path, inner.path):
+            path = base.path.rstrip("/") + path[len(inner.path.rstrip("/")) :]
+        elif not _is_below(path, base.path):
+            return None
+    # Put together from our own host: two readers of one address may see two hosts in it.
+    return urlunsplit((base.scheme, base.netloc, path, parts.query, ""))
+
+
+def is_safe_elsewhere(url: str, base_url: str) -> bool:
+    """Return whether a file may be fetched from another origin: over https, without a user.
+
+    A server on this machine may also point to another one on it.
+    """
+    parts = web_address(url)
+    local = is_loopback(url) and is_loopback(base_url)
+    return parts is not None and "@" not in parts.netloc and (parts.scheme == "https" or local)
+
+
+def _is_below(path: str, base_path: str) -> bool:
+    base = base_path.rstrip("/")
+    return path == base or path.startswith(f"{base}/")

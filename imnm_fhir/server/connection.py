@@ -1,39 +1,56 @@
 """A connection to one FHIR server: requests with patience, and plain words when it ends.
 
-What is not on the server's own origin is never asked, so that neither credentials nor patients can
-be led elsewhere by a redirect or a link.
+What is not on the server's own origin is never asked with credentials, so that neither these nor
+patients can be led elsewhere by a redirect or a link.
 """
 
+import gzip
 import json as standard_json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
-from itertools import count
+from math import inf
 from pathlib import Path
-from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import origin, shown_origin
+from imnm_fhir.server.address import is_loopback, is_safe_elsewhere, own_address, shown_origin
+from imnm_fhir.server.downloads import Download, Wanted, download_file
 from imnm_fhir.server.options import ServerOptions
-from imnm_fhir.server.retries import RETRIED_STATUSES, backoff, retry_after
+from imnm_fhir.server.retries import DeadlineError, Patience, UnansweredError
+from imnm_fhir.server.transport import Response, Transport, status_text
 from imnm_fhir.server.words import words_of
 
 if TYPE_CHECKING:
-    import requests
+    from imnm_fhir.server.transport import Taker
+
+__all__ = [
+    "Ask",
+    "Connection",
+    "DeadlineError",
+    "Download",
+    "Response",
+    "Signer",
+    "UnansweredError",
+    "status_text",
+]
 
 logger = logging.getLogger(__name__)
 
 FHIR_JSON = "application/fhir+json"
+REDIRECTS = 5  # followed within the same origin
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_REDIRECTS = 5  # followed within the same origin
-_CONNECT_TIMEOUT = 10.0  # seconds; a host that is there accepts quickly
+_SMALLEST_PACKED = 2048  # bytes; smaller bodies are not worth packing
+_NOT_UNPACKED = frozenset({400, 415, 501})  # what a server may say that does not know gzip
 _ADVICE = {
     400: "",
-    401: "set IMNM_FHIR_TOKEN, or IMNM_FHIR_USER and IMNM_FHIR_PASSWORD, to an account it knows",
+    401: "set IMNM_FHIR_TOKEN, IMNM_FHIR_USER and IMNM_FHIR_PASSWORD, or IMNM_FHIR_SMART_CLIENT_ID, "
+    "to an account it knows",
     403: "ask for an account that may do this",
     404: "check that the address is the FHIR base (it often ends in /fhir)",
     405: "ask for this interaction to be switched on",
@@ -41,74 +58,42 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Response:
-    """What a server answered: status, headers (any case), the whole body, the address asked."""
+class Signer(Protocol):
+    """Who we are: what `Credentials` know beforehand, or a `TokenSource` fetches."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
+    def authorization(self) -> str | None:
+        """Return the value of the Authorization header."""
 
-    def json(self) -> object:
-        """Return the body as JSON, None where it is none; numbers may lose digits here."""
-        try:
-            found: object = standard_json.loads(self.body)
-        except ValueError:
-            return None
-        return found
-
-
-@dataclass(frozen=True)
-class Download:
-    """What came of a download.
-
-    `response` is the answer, its body empty once it is in the file; `written` are the bytes of the
-    file, `transferred` those that crossed the network, repeats included.
-    """
-
-    response: Response
-    written: int
-    transferred: int
-
-
-class UnansweredError(ServerError):
-    """Patience ended without an answer: whether the server has acted is unknown.
-
-    `status` is 429, 502, 503 or 504, or None where no whole answer came; `wait` are the seconds
-    after which another attempt may be made, as the server asked or by our own backoff.
-    """
-
-    def __init__(self, message: str, status: int | None, wait: float) -> None:
-        """Keep `status` and `wait`."""
-        super().__init__(message)
-        self.status = status
-        self.wait = wait
-
-
-class _LostError(Exception):
-    """No whole answer came: whether the server has acted is unknown."""
+    def renew(self, refused: str | None) -> bool:
+        """Return whether there is a newer one than what the server has `refused`."""
 
 
 class Connection:
-    """An open connection; made by `connect` in session.py, which also closes it."""
+    """An open connection; made by `connect` in session.py, which also closes it.
+
+    Threads may share it: requests go through one pool of sockets, and one token serves all.
+    """
 
     def __init__(
         self,
-        session: "requests.Session",
-        base_url: str,
-        options: ServerOptions,
-        *,
-        verify: bool | str,
+        transport: Transport,
+        signer: Signer,
+        elsewhere: Transport,
+        ends: float = inf,
     ) -> None:
-        """Keep the settings."""
-        self.base_url = base_url
+        """Keep what it is made of; `elsewhere` is a transport that shows nobody who we are."""
+        self.base_url = transport.place
+        self.options: ServerOptions = transport.options
         self.fhir_version = ""
         self.software = ""
-        self._session = session
-        self.options = options
-        self._timeout = options.timeout
-        self._verify = verify
+        self.inner_base = ""  # what the server itself calls its base, where it says so
+        self._transport = transport
+        self._signer = signer
+        self._elsewhere = elsewhere
+        self._ends = ends
+        wished = self.options.compress
+        self._packs = not is_loopback(self.base_url) if wished is None else wished
+        self._packed_taken = False
 
     def request(
         self,
@@ -124,36 +109,21 @@ class Connection:
         """Return the server's answer, whatever its status but 401.
 
         A lost connection and 429, 502, 503, 504 are tried again, as long as the server asks for or
-        with growing waits, while less than `patience` seconds have passed. Only what is safe to
-        repeat is: GET, HEAD, PUT, DELETE, and what the caller calls `idempotent`.
+        with growing waits, while less than `patience` seconds have passed (that of the options
+        where it is None). Only what is safe to repeat is: GET, HEAD, PUT, DELETE, and what the
+        caller calls `idempotent`.
 
         Raises ServerError, one line, for 401, an untrusted certificate, an address or redirect
-        outside of the server's origin, and when patience ends.
+        outside of the server's origin, and an answer that is too large; UnansweredError when
+        patience ends, DeadlineError when the deadline of the options has passed, both ServerErrors.
         """
-        url = self._resolve(path_or_url)
+        url = self.resolve(path_or_url)
         if json is not None:
             body = standard_json.dumps(json).encode()
         repeatable = method in _IDEMPOTENT if idempotent is None else idempotent
-        lasting = self.options.patience if patience is None else patience
-        start = monotonic()
-        for attempt in count():
-            response, trouble = self._try_once(method, url, body, headers or {})
-            if response is not None and response.status not in RETRIED_STATUSES:
-                return response
-            asked = retry_after(response.headers) if response is not None else None
-            wait = asked or backoff(attempt)
-            if not repeatable or monotonic() - start + wait > lasting:
-                more = f"; it asks to wait {asked:.0f} seconds" if asked else ""
-                times = f" ({attempt + 1} attempts)" if attempt else ""
-                advice = "try again later" if response is not None else "check address and network"
-                raise UnansweredError(
-                    f"{self.base_url}: {trouble}{times}{more}: {advice}",
-                    None if response is None else response.status,
-                    wait,
-                )
-            logger.warning("%s: %s, next attempt in %.1f s", self.base_url, trouble, wait)
-            sleep(wait)
-        raise AssertionError("count() has no end")
+        return self.patience(patience, repeatable).persist(
+            partial(self.fetch, Ask(method, url, body, headers or {}))
+        )
 
     def download(
         self,
@@ -164,14 +134,14 @@ class Connection:
         elsewhere: bool = False,
         limit: int | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> "Download":
+    ) -> Download:
         """Write what `url` holds to `path`, and return the answer and how many bytes came.
 
         The file takes its name once it is whole; until then `path` with `.part` at its end holds
         what came, and a download that breaks off is resumed there, in this call and in the next one
         of the same `url`, where the server offers it. Answers with gzip are unpacked; `limit` is
         the most bytes that the file may have. `progress` is called with the bytes of each piece
-        that comes over the network.
+        that comes over the network. While bytes come it lasts as long as it must.
 
         An answer other than 200 leaves no file: `response` holds it, with the server's words, and
         the caller decides (`refusal` makes the error).
@@ -180,14 +150,13 @@ class Connection:
 
         Raises ServerError as `request` does, and ImnmFhirError when the disk refuses.
         """
-        response = self.request("GET", url, headers=headers)
-        size = len(response.body)
-        if response.status == HTTPStatus.OK:
-            path.write_bytes(response.body)
-            response = Response(response.status, response.headers, b"", response.url)
-            if progress:
-                progress(size)
-        return Download(response, size, size)
+        ask = Ask("GET", self.resolve(url, elsewhere), headers=headers or {}, elsewhere=elsewhere)
+        wanted = Wanted(ask.url, path, limit, progress or (lambda size: None))
+
+        def fetch(named: Mapping[str, str], take: "Taker", seconds: float) -> Response:
+            return self.fetch(replace(ask, headers={**ask.headers, **named}, take=take), seconds)
+
+        return download_file(wanted, fetch, self.patience(), self._transport)
 
     def refusal(self, response: Response, doing: str, sent: Iterable[object] = ()) -> ServerError:
         """Return the error that tells what the server answered to `doing`, and what to do.
@@ -199,91 +168,97 @@ class Connection:
         parts.append(_ADVICE.get(response.status, "ask who runs the server"))
         return ServerError(": ".join(part for part in parts if part))
 
-    def _resolve(self, path_or_url: str) -> str:
+    def patience(self, lasting: float | None = None, repeatable: bool = True) -> Patience:
+        """Return how long one request is tried."""
+        seconds = self.options.patience if lasting is None else lasting
+        return Patience(self.base_url, seconds, self.options.timeout, self._ends, repeatable)
+
+    def resolve(self, path_or_url: str, elsewhere: bool = False) -> str:
+        """Return the address to ask: a path below the base, or a link of the server.
+
+        Raises ServerError for a link to another origin, unless it is rewritten to ours (the
+        option), or may lead `elsewhere`.
+        """
         if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path_or_url):
             return f"{self.base_url}/{path_or_url.lstrip('/')}".rstrip("/")
-        if origin(path_or_url) != origin(self.base_url):
-            raise ServerError(
-                f"{self.base_url}: the server points to {shown_origin(path_or_url)}, another "
-                "origin, which is not followed: use the address that the server itself uses"
-            )
-        return path_or_url
+        inner = self.inner_base if self.options.rewrite_links else None
+        own = own_address(path_or_url, self.base_url, inner)
+        if own is not None:
+            return own
+        if elsewhere and is_safe_elsewhere(path_or_url, self.base_url):
+            return path_or_url
+        raise ServerError(
+            f"{self.base_url}: the server points to {shown_origin(path_or_url)}, another origin, "
+            "which is not followed: use the address that the server itself uses, or, if it stands "
+            "behind a reverse proxy, --rewrite-links"
+        )
 
-    def _try_once(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[Response | None, str]:
-        """Return the answer, or None, and what is the trouble with it."""
-        try:
-            response = self._follow(method, url, body, headers)
-        except _LostError as lost:
-            return None, str(lost)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            raise self.refusal(response, "signing in")
-        return response, f"answered {status_text(response.status)}"
+    def fetch(self, ask: "Ask", seconds: float) -> Response:
+        """Return the answer to one attempt; when it is 401 that to a renewed token, if there is one.
 
-    def _follow(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Response:
-        for _ in range(_REDIRECTS + 1):
-            response = self._send(method, url, body, headers)
+        Raises LostError when no whole answer came within `seconds`, else as `request` does.
+        """
+        own = own_address(ask.url, self.base_url) is not None
+        for again in (True, False):
+            who = self._signer.authorization() if own else None
+            named = {**ask.headers, "Authorization": who} if who else ask.headers
+            response = self._packed(replace(ask, headers=named), monotonic() + seconds)
+            if not own or response.status != HTTPStatus.UNAUTHORIZED:
+                return response
+            if not (again and self._signer.renew(who)):
+                break
+        raise self.refusal(response, "signing in")
+
+    def _packed(self, ask: "Ask", ends: float) -> Response:
+        """Return the answer to a body sent with gzip, or as it is where the server knows no gzip.
+
+        An error may as well be the body's fault: only one that the bare body does not get proves it.
+        """
+        if not self._packs or ask.body is None or len(ask.body) < _SMALLEST_PACKED:
+            return self._follow(ask, ends)
+        headers = {**ask.headers, "Content-Encoding": "gzip"}
+        packed = replace(ask, body=gzip.compress(ask.body, 1, mtime=0), headers=headers)
+        response = self._follow(packed, ends)
+        self._packed_taken = self._packed_taken or response.status < 300
+        unknown = response.status in _NOT_UNPACKED and not self._packed_taken
+        if not unknown and response.status != HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+            return response
+        bare = self._follow(ask, ends)
+        if bare.status != response.status:
+            logger.info("%s: takes no bodies with gzip", self.base_url)
+            self._packs = False
+        return bare
+
+    def _follow(self, ask: "Ask", ends: float) -> Response:
+        """Return the answer at the end of redirects; who we are goes to our own origin alone."""
+        for _ in range(REDIRECTS + 1):
+            response = self._send(ask, max(0.0, ends - monotonic()))
             location = response.headers.get("Location")
             kept_method = response.status in (307, 308)
-            if not location or not (kept_method or (300 < response.status < 304 and body is None)):
+            moved = kept_method or (300 < response.status < 304 and ask.body is None)
+            if not location or not moved:
                 return response
-            url = self._resolve(urljoin(url, location))
+            ask = replace(ask, url=self.resolve(urljoin(ask.url, location), ask.elsewhere))
         raise ServerError(f"{self.base_url}: redirects without end: check the address")
 
-    def _send(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> Response:
-        import requests
-
-        own = {"Accept": FHIR_JSON} | ({"Content-Type": FHIR_JSON} if body is not None else {})
-        try:
-            answer = self._session.request(
-                method,
-                url,
-                data=body,
-                headers={**own, **headers},
-                timeout=(min(_CONNECT_TIMEOUT, self._timeout), self._timeout),
-                allow_redirects=False,  # followed above, within the origin
-                verify=self._verify,
-            )
-        except requests.RequestException as error:
-            raise self._trouble(error) from None
-        return Response(answer.status_code, answer.headers, answer.content, url)
-
-    def _trouble(self, error: Exception) -> Exception:
-        """Return what a failed request means, in words that hold nothing that was sent."""
-        import requests
-
-        text = str(error)
-        if isinstance(error, requests.exceptions.SSLError) and "EOF" not in text:
-            found = re.search(r"certificate verify failed: ([^(\]]+)", text)
-            if not found:
-                return ServerError(f"{self.base_url}: no TLS there: is it a plain http address?")
-            return ServerError(
-                f"{self.base_url}: its certificate is not trusted ({found[1].strip()}): set "
-                "REQUESTS_CA_BUNDLE to the file of your certification authority"
-            )
-        if isinstance(error, requests.Timeout):
-            connecting = isinstance(error, requests.ConnectTimeout)
-            seconds = min(_CONNECT_TIMEOUT, self._timeout) if connecting else self._timeout
-            return _LostError(f"no answer within {seconds:g} seconds")
-        found = re.search(r"\[Errno -?\d+\] ([A-Za-z ]+)", text)
-        if isinstance(error, requests.exceptions.ProxyError):
-            return _LostError("the proxy gives no way to it")
-        if isinstance(error, requests.ConnectionError):
-            return _LostError(f"unreachable ({found[1]})" if found else "connection lost")
-        broken = requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError
-        if isinstance(error, broken):
-            return _LostError("its answer broke off")
-        return ServerError(f"{self.base_url}: cannot be asked ({type(error).__name__})")
+    def _send(self, ask: "Ask", seconds: float) -> Response:
+        own = own_address(ask.url, self.base_url) is not None
+        transport = self._transport if own else self._elsewhere
+        headers = {"Accept": FHIR_JSON, **ask.headers}
+        if ask.body is not None:
+            headers = {"Content-Type": FHIR_JSON, **headers}
+        if not own:
+            headers.pop("Authorization", None)
+        return transport.send(ask.method, ask.url, ask.body, headers, seconds, ask.take)
 
 
-def status_text(status: int) -> str:
-    """Return an HTTP status as number and name, such as `404 Not Found`."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
+@dataclass(frozen=True)
+class Ask:
+    """One request: what is asked of which address; `take` reads the answer's body in place of us."""
+
+    method: str
+    url: str
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    take: "Taker | None" = None
+    elsewhere: bool = False

@@ -1,22 +1,21 @@
 """Opening a connection: the address, who we are, the certificates, and what the server is."""
 
 import logging
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from math import inf
+from time import monotonic
 
-from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server.address import check_base_url, is_loopback
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.errors import ServerError
+from imnm_fhir.server.address import check_base_url, is_loopback, web_address
+from imnm_fhir.server.connection import Connection, Signer
 from imnm_fhir.server.credentials import Credentials
 from imnm_fhir.server.options import ServerOptions
-
-if TYPE_CHECKING:
-    import requests
-
-    Authorize = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+from imnm_fhir.server.signing import read_signing_key
+from imnm_fhir.server.smart import TokenSource
+from imnm_fhir.server.tls import make_context, trusted_bundle
+from imnm_fhir.server.transport import Transport, open_transport
 
 logger = logging.getLogger(__name__)
 
@@ -41,53 +40,57 @@ def connect(
     Raises UsageError for an address that cannot be used, and ServerError, one line, for a server
     that is unreachable, untrusted, no FHIR server, of another FHIR release, or says no.
     """
-    import requests
-
-    who = credentials or Credentials()
-    url = check_base_url(base_url, with_credentials=who.kind != "none")
-    chosen = options or ServerOptions()
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    trusted = str(chosen.ca_bundle) if chosen.ca_bundle else bundle
-    if trusted and not os.path.exists(trusted):
-        raise UsageError(f"{trusted}: no such file of certification authorities")
+    who, chosen = credentials or Credentials(), options or ServerOptions()
+    known = who.kind != "none" or who.certificate is not None
+    url = check_base_url(base_url, with_credentials=known, insecure_http=chosen.insecure_http)
     if url.startswith("http:") and not is_loopback(url):
         logger.warning("%s: plain http: everybody on the way can read what is sent", url)
-    with requests.Session() as session:
-        session.trust_env = not is_loopback(url)
-        session.auth = _authorize(who)  # set even for nobody, or requests would ask ~/.netrc
-        session.headers["User-Agent"] = "imnm-fhir"
-        connection = Connection(session, url, chosen, verify=trusted or True)
-        connection.fhir_version, connection.software = _read_metadata(connection)
+    ends = inf if chosen.deadline is None else monotonic() + chosen.deadline
+    bundle = trusted_bundle(chosen.ca_bundle)
+    anonymous = make_context(bundle, None)
+    named = make_context(bundle, who.certificate) if who.certificate else anonymous
+    with (
+        open_transport(url, chosen, named) as transport,
+        open_transport(url, chosen, anonymous) as elsewhere,
+    ):
+        connection = Connection(transport, _signer(who, transport, ends), elsewhere, ends)
+        _read_metadata(connection)
         yield connection
 
 
-def _authorize(who: Credentials) -> "Authorize":
-    authorization = who.authorization()
-
-    def authorize(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-        if authorization:
-            request.headers["Authorization"] = authorization
-        return request
-
-    return authorize
+def _signer(who: Credentials, transport: Transport, ends: float) -> Signer:
+    if who.smart is None:
+        return who
+    client = who.smart
+    key = read_signing_key(client.key, client.password, client.algorithm, client.key_id)
+    return TokenSource(client, key, transport, ends)
 
 
-def _read_metadata(connection: Connection) -> tuple[str, str]:
-    """Return FHIR version and software of the server; the two elements are asked for alone first.
+def _read_metadata(connection: Connection) -> None:
+    """Let the connection know what the server is; some elements are asked for alone first.
 
     A whole statement has megabytes on some servers, and others do not know `_elements`.
     """
-    for path in ("metadata?_elements=fhirVersion,software", "metadata"):
+    for path in ("metadata?_elements=fhirVersion,software,implementation", "metadata"):
         response = connection.request("GET", path, patience=_PATIENCE)
         statement = response.json()
         if response.status == 200 and isinstance(statement, dict) and "fhirVersion" in statement:
-            return _check_release(connection, statement["fhirVersion"]), _software(statement)
+            connection.fhir_version = _check_release(connection, statement["fhirVersion"])
+            connection.software = _software(statement)
+            connection.inner_base = _inner_base(statement)
+            return
     if response.status != 200:
         raise connection.refusal(response, "reading its metadata")
     raise ServerError(
         f"{connection.base_url}: is no FHIR server (its metadata say no FHIR version): check that "
         "the address is the FHIR base (it often ends in /fhir)"
     )
+
+
+def _inner_base(statement: dict[str, object]) -> str:
+    implementation = statement.get("implementation")
+    url = implementation.get("url") if isinstance(implementation, dict) else None
+    return url.rstrip("/") if isinstance(url, str) and web_address(url) else ""
 
 
 def _check_release(connection: Connection, version: object) -> str:

@@ -1,7 +1,13 @@
 import pytest
 
 from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server.address import check_base_url, is_loopback, origin
+from imnm_fhir.server.address import (
+    check_base_url,
+    is_loopback,
+    is_safe_elsewhere,
+    origin,
+    own_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -9,7 +15,7 @@ from imnm_fhir.server.address import check_base_url, is_loopback, origin
     [
         (" https://host/fhir/ ", "https://host/fhir"),
         ("http://[::1]:8080/fhir/tenant", "http://[::1]:8080/fhir/tenant"),
-        ("http://host", "http://host"),
+        ("https://host/fhir/TENANT-A/", "https://host/fhir/TENANT-A"),
     ],
 )
 def test_what_is_an_address(text: str, url: str) -> None:
@@ -49,6 +55,61 @@ def test_credentials_do_not_travel_over_plain_http(host: str) -> None:
 def test_but_they_do_within_this_machine(host: str) -> None:
     assert is_loopback(f"http://{host}/fhir")
     assert check_base_url(f"http://{host}/fhir", with_credentials=True)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "host"])
+def test_plain_http_to_another_machine_is_refused_unless_allowed(host: str) -> None:
+    with pytest.raises(UsageError, match="--insecure-http"):
+        check_base_url(f"http://{host}/fhir", with_credentials=False)
+    allowed = check_base_url(f"http://{host}/fhir", with_credentials=False, insecure_http=True)
+    assert allowed == f"http://{host}/fhir"
+    with pytest.raises(ServerError, match="never sent over plain http"):
+        check_base_url(f"http://{host}/fhir", with_credentials=True, insecure_http=True)
+
+
+BASE = "https://host/fhir/TENANT-A"
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("https://host/fhir/TENANT-A?page=2", "https://host/fhir/TENANT-A?page=2"),
+        ("https://HOST:443/files/1", "https://host/files/1"),
+        ("https://host:8443/fhir", None),
+        ("http://host/fhir", None),
+        ("https://evil.example/fhir/TENANT-A", None),
+        ("https://ana@host/fhir", None),
+        ("https://host\\@evil.example/fhir", None),
+        ("https://evil.example\\.host/fhir", None),
+        ("https://host/fhir\n", None),
+    ],
+)
+def test_a_link_is_ours_by_its_origin(url: str, own: str | None) -> None:
+    assert own_address(url, BASE) == own
+
+
+@pytest.mark.parametrize(
+    ("url", "inner", "own"),
+    [
+        ("http://10.0.0.5:8080/r4?page=2", "http://10.0.0.5:8080/r4", f"{BASE}?page=2"),
+        ("http://10.0.0.5:8080/r4/Patient", "http://10.0.0.5:8080/r4/", f"{BASE}/Patient"),
+        ("http://10.0.0.5:8080/r44/Patient", "http://10.0.0.5:8080/r4", None),
+        ("http://10.0.0.5/fhir/TENANT-A/Patient", "", f"{BASE}/Patient"),
+        ("http://10.0.0.5/fhir/TENANT-B/Patient", "", None),
+        ("http://ana@10.0.0.5/fhir/TENANT-A", "", None),
+        ("file:///fhir/TENANT-A", "", None),
+    ],
+)
+def test_a_link_of_an_inner_host_is_rewritten(url: str, inner: str, own: str | None) -> None:
+    assert own_address(url, BASE, inner) == own
+    assert own_address(url, BASE) is None
+
+
+def test_a_file_elsewhere_is_fetched_over_https_alone() -> None:
+    assert is_safe_elsewhere("https://files.example/1?key=2", BASE)
+    for url in ("http://files.example/1", "http://127.0.0.1/1", "https://a@files.example/1"):
+        assert not is_safe_elsewhere(url, BASE)
+    assert is_safe_elsewhere("http://127.0.0.1:1/1", "http://localhost:8080/fhir")
 
 
 def test_an_origin_is_scheme_host_and_port() -> None:
