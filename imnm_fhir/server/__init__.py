@@ -1,6 +1,12 @@
 """The client of a FHIR R4 server: connect to it, export to it, import from it."""
 
-from imnm_fhir.server.connection import Connection, Download, Response, UnansweredError
+from imnm_fhir.server.connection import (
+    Connection,
+    DeadlineError,
+    Download,
+    Response,
+    UnansweredError,
+)
 from imnm_fhir.server.credentials import Credentials, read_credentials
 from imnm_fhir.server.export import ExportStoppedError, Failure, Sent, export_resources
 from imnm_fhir.server.options import ServerOptions
@@ -11,6 +17,7 @@ from imnm_fhir.server.words import cut_values
 __all__ = [
     "Connection",
     "Credentials",
+    "DeadlineError",
     "Download",
     "ExportStoppedError",
     "Failure",
