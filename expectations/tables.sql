@@ -104,7 +104,7 @@ WITH spans AS (
     GROUP BY b.position
 )
 SELECT m.position, m.site, m.patient, m.element, m.time_point, m.n, m.value_code, m.value_text,
-       m.status, m.route, m.reason,
+       m.status, m.route, m.reason, m.phase,
        TRY_CAST(m.dose_number AS DOUBLE) AS dose_number, m.dose_unit,
        TRY_CAST(m.rate_number AS DOUBLE) AS rate_number, m.rate_unit,
        earliest(m.start_date) AS start_earliest, latest(m.start_date) AS start_latest,
@@ -118,6 +118,7 @@ SELECT m.position, m.site, m.patient, m.element, m.time_point, m.n, m.value_code
        is_date(m.start_date) AND is_date(m.end_date) AS dates_fit,
        (m.value_code IS NULL OR v.key IS NOT NULL) AND is_code('status', m.status)
            AND is_code('route', m.route) AND is_code('reason', m.reason)
+           AND is_code('phase', m.phase)
            AND is_code('start_missing', m.start_missing) AND is_code('end_missing', m.end_missing)
            AND is_code('time_point', m.time_point) AS codes_fit,
        list_contains(e.takes, v."group") AS group_fits,

@@ -6,7 +6,7 @@ DOSE = "dose"  # one administration or per time, as its unit says
 # Fields that describe a value and make no row by themselves.
 BESIDE = {
     "observations": {"date", "method", "reference_high", "unit"},
-    "medications": {"route", "reason", "dose_unit", "rate_unit", "unit"},
+    "medications": {"route", "reason", "phase", "dose_unit", "rate_unit", "unit"},
 }
 MADE_HERE = {"site", "patient", "element", "time_point", "n", "id", "comparator", *PROVENANCE}
 COUNTS = ("reference_high", "sessions")

@@ -88,6 +88,9 @@ def medication_columns(element: Element) -> Iterator[Row]:
         yield first | {"route": route, "dose_number": "40", "dose_unit": element.units[0]}
     for reason in value_sets["indication"].codes:
         yield first | {"reason": reason}
+    for phase in value_sets["treatment_phase"].codes:
+        yield first | {"phase": phase}
+    yield first | {"phase": "induction", "time_point": "baseline"}
 
 
 def condition_columns(element: Element) -> Iterator[Row]:

@@ -100,6 +100,7 @@ def medications(draw: st.DrawFn, element: Element) -> Row:
             row |= {f"{kind}_unit": draw(st.sampled_from(element.units))}
     row["status"] = draw(keys("medication_status"))
     row["route"], row["reason"] = draw(maybe(keys("route"))), draw(maybe(keys("indication")))
+    row["phase"] = draw(maybe(keys("treatment_phase")))
     return _in_order(row, "start_date")
 
 

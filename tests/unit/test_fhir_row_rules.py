@@ -82,6 +82,7 @@ PLANTED: list[tuple[str, Row, Row, str, str]] = [
     (MED, STATIN, {"value_code": "aspirin"}, "value_code", "value set"),
     (MED, STATIN, {"status": None}, "status", "needed"),
     (MED, STATIN, {"status": "taken"}, "status", "value set"),
+    (MED, STATIN, {"phase": "later"}, "phase", "value set"),
     (MED, STATIN, {"start_date": "2019", "start_missing": "unknown"}, "start_date", "beside"),
     (MED, STATIN, {"start_date": "2019-03", "end_date": "2019-02-27"}, "end_date", "is before"),
     (MED, STATIN, {"end_date": "2019", "end_missing": "unknown"}, "end_date", "beside"),

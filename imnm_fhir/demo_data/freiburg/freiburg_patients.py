@@ -196,12 +196,12 @@ def examinations(draw: Draw, course: Row) -> Row:
     }  # fmt: skip
 
 
-def prescription(drug: str, start: str, stop: str, *how: str) -> Row:
+def prescription(drug: str, start: str, stop: str, *how: str, phase: str = "") -> Row:
     """Return one row of medikamente.csv; `how` is dose, unit, route, indication."""
     dose, unit, route, reason = how
     return {
         "Medikament": drug, "Beginn": start, "Ende": stop, "Dosis": dose,
-        "Einheit": unit, "Applikation": route, "Indikation": reason,
+        "Einheit": unit, "Applikation": route, "Indikation": reason, "Therapiephase": phase,
     }  # fmt: skip
 
 
@@ -222,8 +222,10 @@ def glucocorticoid(draw: Draw, course: Row) -> list[Row]:
     steps = [start, start + draw.days(28, 42), start + draw.days(84, 112)]
     stops = [german(steps[1]), german(steps[2]), ""]
     doses = [("1", "mg/kg/Tag"), ("0,5", "mg/kg/Tag"), (draw.pick("7,5 10 15"), "mg/Tag")]
-    for begin, stop_text, dosed in zip(steps, stops, doses, strict=True):
-        rows.append(prescription(name, german(begin), stop_text, *dosed, "p.o.", "IMNM"))
+    phases = ("Induktion", "Induktion", "Erhaltung")
+    for begin, stop_text, dosed, phase in zip(steps, stops, doses, phases, strict=True):
+        how = (*dosed, "p.o.", "IMNM")
+        rows.append(prescription(name, german(begin), stop_text, *how, phase=phase))
     return rows
 
 
@@ -252,13 +254,15 @@ def prescriptions(draw: Draw, course: Row) -> list[Row]:
     for drug in course["first"].split("+"):
         if drug != "PDN":
             rows += course_of(draw, drug, diagnosed + draw.days(3, 35))
+    for row in rows:
+        row["Therapiephase"] = row["Therapiephase"] or "Induktion"
     for change, after in (entry.split("@") for entry in course["later"].split()):
         ended, drug = ["", *change.split(">")][-2:]
         started = course_of(draw, drug, diagnosed + timedelta(days=int(after)))
         for row in rows:  # "AZA>MMF": the old drug ends on the day the new one starts
             if ended and row["Medikament"] in DRUGS[ended][0].split("|"):
                 row["Ende"] = started[0]["Beginn"]
-        rows += started
+        rows += [row | {"Therapiephase": "Eskalation"} for row in started]
     if "rheumatoid" in course["marks"]:
         how = ("10", "mg/Woche", "p.o.", "rheumatoide Arthritis")
         rows.insert(0, prescription("Methotrexat", "2014", "06.2017", *how))
