@@ -25,13 +25,16 @@ SHOWN = 20  # resources that are named on the screen; all stand in the report
     help="Write the transfer certificate here (.json; a page and a report stand beside it).",
 )
 @click.option("--page", type=PATH, help="Make the page of a certificate (.json) again, and stop.")
+@click.option(
+    "--journal", type=PATH, help="The journal's folder, where export was given another one."
+)
 @gate_options
 @server_options
 @voice_options
 def command(
     cohort: Path | None, url: str | None, certificate: Path | None, page: Path | None,
-    waivers: Path | None, exclude_failing_patients: bool, allow_errors: bool, server: ServerOptions,
-    voice: Voice,
+    journal: Path | None, waivers: Path | None, exclude_failing_patients: bool, allow_errors: bool,
+    server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Read a cohort back from a server and compare every value.
 
@@ -50,7 +53,13 @@ def command(
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
     with voice.progress("resources") as advance:
         verified = verify(
-            cohort, url, gate=gate, certificate=certificate, server=server, progress=advance
+            cohort,
+            url,
+            gate=gate,
+            certificate=certificate,
+            journal=journal,
+            server=server,
+            progress=advance,
         )
     voice.say_some(verified.lines())
     exceptions = verified.verification.exceptions

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_manifest, table_hashes
-from imnm_fhir.errors import UsageError
+from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.places import Progress, is_url
 from imnm_fhir.terminology import load_project
@@ -29,13 +29,15 @@ class Verified:
     verification: "Verification"
     certificate: Mapping[str, Any]
     files: Sequence[Path]
+    journal: str = ""
 
     def lines(self) -> list[str]:
         """What was found, a line each."""
         counts = {state: n for state, n in self.verification.states.items() if n}
         said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing"
         places = [f"certificate: {', '.join(map(str, self.files))}"] if self.files else []
-        return [f"{self.target}: {said}", *places]
+        journal = [self.journal] if self.journal else []
+        return [f"{self.target}: {said}", *places, *journal]
 
 
 def verify(
@@ -44,13 +46,15 @@ def verify(
     *,
     gate: Gate = NOTHING_ALLOWED,
     certificate: Path | None = None,
+    journal: Path | None = None,
     server: "ServerOptions | None" = None,
     progress: Progress | None = None,
 ) -> Verified:
     """Compare what the server at `url` holds of the sites of the cohort in `folder` with the cohort.
 
     Those patients are expected there whom `gate` lets leave today. `certificate` is the `.json` file
-    to write, with a page and a report of every resource beside it.
+    to write, with a page and a report of every resource beside it. A journal that is missing, damaged
+    or of another server is made anew from what the server holds; `journal` is its folder.
     """
     from imnm_fhir.fhir import write_ndjson
     from imnm_fhir.proof import make_certificate, open_shelf, verify_files, write_certificate
@@ -85,9 +89,28 @@ def verify(
             )
         ends = _ends(leaving, connection)
         listed = _publish_report(place / "report.ndjson", certificate)
+        rebuilt = _rebuild_journal(folder, url, journal, files, place / "report.ndjson")
         made = make_certificate(found, **ends, at=_now(), report=listed)
     written = write_certificate(made, certificate) if certificate else ()
-    return Verified(url, found, made, written)
+    return Verified(url, found, made, written, rebuilt)
+
+
+def _rebuild_journal(
+    cohort: Path, url: str, place: Path | None, files: Mapping[str, Path], report: Path
+) -> str:
+    """Make the journal anew unless it is sound; what was done, in a line, empty for nothing."""
+    from imnm_fhir.proof.journals import found_entries
+    from imnm_fhir.transfer.journal import read_journal, rebuild
+
+    try:
+        with read_journal(cohort, url, folder=place) as sound:
+            why = "there was none" if sound is None else ""
+    except ImnmFhirError:
+        why = "the old one was damaged or of another server, and is kept beside it"
+    if not why:
+        return ""
+    made = rebuild(cohort, url, found_entries(files, report), folder=place)
+    return f"{made}: journal made anew from the server ({why})"
 
 
 def _held(connection: "Connection", folder: Path, site: str) -> Iterator[bytes]:

@@ -100,3 +100,21 @@ def test_no_pseudonym_stands_in_the_certificate(
     for name in ("certificate.json", "certificate.html", "certificate.resources.ndjson"):
         text = (tmp_path / name).read_text()
         assert not [word for word in ("P1", "1950", "5000", "2018-11") if word in text]
+
+
+def test_a_journal_that_is_damaged_is_made_anew_from_the_server(
+    fhir_server: str, folder: Path
+) -> None:
+    from imnm_fhir.transfer.journal import journal_path, read_journal
+
+    path = journal_path(folder, fhir_server)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"no database at all")
+    assert "journal made anew" in verify(folder, fhir_server).lines()[-1]
+    with read_journal(folder, fhir_server) as journal:
+        assert journal is not None
+        entries = list(journal.entries())
+    assert len(entries) == 10 and {each.state for each in entries} == {"stored"}
+    assert len({each.subject for each in entries if each.type == "Observation"}) == 3
+    assert verify(folder, fhir_server).journal == ""
+    assert [each.name for each in path.parent.glob("*.replaced-*")] != []
