@@ -4,10 +4,11 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 from typing import Any
 
 import trustme
@@ -29,13 +30,23 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """`short` announces more bytes than are sent; `lost` closes the connection instead."""
+    """`short` announces more bytes than are sent; `lost` closes the connection instead.
+
+    `drip` sends the body byte by byte with so many seconds between them.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     short: bool = False
     lost: bool = False
+    drip: float = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        if not self.drip:
+            yield self.body
+        else:
+            yield from (bytes([byte]) for byte in self.body)
 
 
 def fhir(content: object, status: int = 200, **headers: str) -> Answer:
@@ -109,7 +120,11 @@ def bundle(kind: str, entries: list[dict[str, Any]], **members: object) -> Answe
 
 
 @contextmanager
-def stand_in(certificate: trustme.LeafCert | None = None) -> Iterator[StandIn]:
+def stand_in(
+    certificate: trustme.LeafCert | None = None, clients: trustme.CA | None = None
+) -> Iterator[StandIn]:
+    """A server; over TLS with a `certificate`, which asks for one that `clients` has issued."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
@@ -124,7 +139,11 @@ def stand_in(certificate: trustme.LeafCert | None = None) -> Iterator[StandIn]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body) + 10 * answer.short))
             self.end_headers()
-            self.wfile.write(answer.body)
+            with suppress(OSError):  # who asked may have gone
+                for piece in answer.pieces():
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+                    sleep(answer.drip)
 
         do_POST = do_PUT = do_GET
 
@@ -136,6 +155,9 @@ def stand_in(certificate: trustme.LeafCert | None = None) -> Iterator[StandIn]:
         if certificate:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             certificate.configure_cert(tls)
+            if clients:
+                tls.verify_mode = ssl.CERT_REQUIRED
+                clients.configure_trust(tls)
             http.socket = tls.wrap_socket(http.socket, server_side=True)
             told.base_url = told.base_url.replace("http:", "https:")
         thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
