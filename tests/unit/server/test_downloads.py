@@ -97,6 +97,7 @@ def test_gzip_is_resumed_as_sent_and_unpacked_at_the_end(
     server: StandIn, connection: Connection, tmp_path: Path
 ) -> None:
     packed = gzip.compress(LINES[:5000], 1) + gzip.compress(LINES[5000:], 1)
+
     def answer(asked: Asked) -> Answer:
         whole = ranged(packed, asked, **{"Content-Encoding": "gzip"})
         return broken(whole, 900) if len(server.asked) == 1 else whole
