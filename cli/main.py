@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": "compare",
     "pool": "pool",
     "table1": "table1",
+    "smart-key": "smart_key",
     "elements": "elements",
     "demo": "demo",
 }

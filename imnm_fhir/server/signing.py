@@ -1,9 +1,11 @@
 """The private key of a SMART client: read, used to sign, and its public half to register."""
 
 import json
+import os
 import secrets
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import UsageError
@@ -86,6 +88,22 @@ def make_signing_key(algorithm: str, password: str = "") -> tuple[str, SigningKe
     made = RSAKey.generate_key(3072) if algorithm == "RS384" else ECKey.generate_key("P-384")
     pem = made.as_pem(private=True, password=password or None).decode("ascii")
     return pem, read_signing_key(pem, password)
+
+
+def write_signing_key(path: Path, algorithm: str, password: str = "") -> None:
+    """Write a new private key to `path`, which its owner alone may read.
+
+    Raises UsageError when something is there already, or the folder refuses.
+    """
+    pem, _ = make_signing_key(algorithm, password)
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(opened, "w", encoding="ascii") as file:
+            file.write(pem)
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already: choose another name") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _from_pem(text: str, password: str) -> "RSAKey | ECKey":

@@ -29,9 +29,9 @@ def passed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         shutil.copytree("cohort", kept)
     shutil.copytree(kept, "cohort", dirs_exist_ok=True)
     now = [0.0]
-    monkeypatch.setattr("imnm_fhir.server.connection.monotonic", lambda: now[0])
+    monkeypatch.setattr("imnm_fhir.server.retries.monotonic", lambda: now[0])
     monkeypatch.setattr(
-        "imnm_fhir.server.connection.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
+        "imnm_fhir.server.retries.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
     )
 
 
