@@ -130,7 +130,7 @@ def write_folder(
     `write_table` is called with each table's name and the path to write it to, as Parquet in the
     order of the key, and returns its rows. Otherwise as `write_cohort`.
     """
-    _check_place(folder)
+    check_place(folder)
     new = [each for each in (folder / "tables", folder) if not each.exists()]
     try:
         (folder / "tables").mkdir(parents=True, exist_ok=True)
@@ -331,7 +331,8 @@ def table_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: manifest["tables"][name]["sha256"] for name in TABLES}
 
 
-def _check_place(folder: Path) -> None:
+def check_place(folder: Path) -> None:
+    """Raise `ImnmFhirError` for a place where no cohort may be written, before any work is done."""
     if folder.is_file():
         raise ImnmFhirError(f"{folder}: is a file; give a folder as --out")
     if not folder.is_dir() or (folder / MANIFEST).is_file():

@@ -6,13 +6,14 @@ Every function reads from one place, calls the room that does the work, and writ
 from imnm_fhir.flow.exporting import Exported, export
 from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
-from imnm_fhir.flow.importing import Imported, import_fhir
+from imnm_fhir.flow.importing import FromServer, Imported, import_fhir
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.flow.pooling import pool_folders, table1_of
 from imnm_fhir.flow.verifying import Verified, verify
 
 __all__ = [
     "Exported",
+    "FromServer",
     "Gate",
     "Imported",
     "Leaving",

@@ -1,32 +1,61 @@
 """From FHIR on disk or on a server to a cohort's folder."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_issues
-from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.places import Progress, is_url
 from imnm_fhir.terminology import load_project
 
 if TYPE_CHECKING:
+    from imnm_fhir.download import Wanted
     from imnm_fhir.server import ServerOptions
 
 
 @dataclass(frozen=True)
+class FromServer:
+    """What of a server is imported, and how: the choices of a user.
+
+    `method` is search, everything, bulk, or None for the best. `since` is `last` or a date: only
+    changes are read, into what an earlier import kept. `everything`: resources of other programs
+    too. `group` is the id of a Group, `patients` a file of identifiers. `poll`: the most seconds
+    between two questions whether an export is ready.
+    """
+
+    method: str | None = None
+    since: str | None = None
+    everything: bool = False
+    group: str | None = None
+    patients: Path | None = None
+    poll: float = 30
+    page_size: int = 500
+    server: "ServerOptions | None" = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything was chosen that makes no sense for files."""
+        return any((self.method, self.since, self.everything, self.group, self.patients))
+
+
+@dataclass(frozen=True)
 class Imported:
-    """What an import read: rows by table, and the issues (refused resources, leaves not read)."""
+    """What an import read: rows by table, and the issues (refused resources, leaves not read).
+
+    `notes` tell how a server was read.
+    """
 
     source: str
     rows: Mapping[str, int]
     issues: Sequence[str]
+    notes: Sequence[str] = field(default=())
 
     def lines(self) -> list[str]:
         """What was read and what was not, a line each."""
         rows = ", ".join(f"{count} {name}" for name, count in self.rows.items())
-        return [f"{self.source}: {rows}", *self.issues]
+        return [*self.notes, f"{self.source}: {rows}", *self.issues]
 
 
 def import_fhir(
@@ -34,37 +63,77 @@ def import_fhir(
     out: Path,
     *,
     site: str | None = None,
-    everything: bool = False,
     keep_going: bool = False,
-    server: "ServerOptions | None" = None,
+    chosen: FromServer | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """Import FHIR from a server's URL, NDJSON or a Bundle into the cohort folder `out`."""
+    """Import FHIR from a server's URL, NDJSON or a Bundle into the cohort folder `out`.
+
+    What a server gives is kept in `<out>.import` until the cohort is written: a command that was
+    interrupted goes on from there. With `since` it stays, for the next import to add changes to.
+    """
     from imnm_fhir.fhir import import_files
 
-    if not is_url(source):
-        manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
+    notes: list[str] = []
+    if is_url(source):
+        manifest, notes = _import_server(
+            source, out, site, keep_going, chosen or FromServer(), progress
+        )
+    elif chosen and chosen.given:
+        raise UsageError("--method, --since, --all, --group and --patients are for a server's URL")
     else:
-        with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
-            _download(source, Path(temporary), everything, server, progress)
-            manifest = import_files(Path(temporary), out, site=site, keep_going=keep_going)
+        manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
     issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
-    return Imported(
-        source, {name: about["rows"] for name, about in manifest["tables"].items()}, issues
-    )
+    rows = {name: about["rows"] for name, about in manifest["tables"].items()}
+    return Imported(source, rows, issues, notes)
 
 
-def _download(
-    url: str, folder: Path, everything: bool, server: "ServerOptions | None",
+def kept_folder(out: Path) -> Path:
+    """Where an import keeps what a server gave, beside the cohort's folder."""
+    whole = out.resolve()
+    return whole.with_name(f"{whole.name}.import")
+
+
+def _import_server(
+    url: str, out: Path, site: str | None, keep_going: bool, chosen: FromServer,
     progress: Progress | None,
-) -> None:  # fmt: skip
-    from imnm_fhir.server import connect, import_resources, read_credentials
+) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
+    from imnm_fhir.cohort import check_place
+    from imnm_fhir.download import How, conclude, download, open_download, unread_types
+    from imnm_fhir.fhir import import_files
+    from imnm_fhir.server import connect, read_credentials
+    from imnm_fhir.server.bulk import Polling
+
+    check_place(out)
+    wanted = _wanted(chosen, site)
+    how = How(
+        chosen.method,
+        chosen.since,
+        chosen.page_size,
+        Polling(most=chosen.poll),
+        keep_going,
+    )
+    with connect(url, read_credentials(), chosen.server) as connection:
+        with open_download(kept_folder(out)) as spool:
+            got = download(connection, spool, wanted, how, progress)
+            others = [] if wanted.group or wanted.listed else unread_types(connection, wanted)
+            if not got.resources:
+                conclude(spool, keep=False)
+                hint = "" if chosen.everything else " with our tag; --all reads others' too"
+                raise ImnmFhirError(f"{url}: holds no resource{hint}")
+            manifest = import_files(spool.folder, out, site=site, keep_going=keep_going)
+            conclude(spool, keep=chosen.since is not None)
+    return manifest, [f"{url}: {got.method.sentence()}", *got.notes, *others]
+
+
+def _wanted(chosen: FromServer, site: str | None) -> "Wanted":
+    from imnm_fhir.download import Wanted, read_list
     from imnm_fhir.shapes.tree import load_shapes
 
+    if chosen.group and chosen.patients:
+        raise UsageError("--group and --patients both say whom to import; give one of them")
     types = [shape.resource for shape in load_shapes().values()]
-    tag = None if everything else (f"{load_project().base}/project", "imnm-fhir")
-    with connect(url, read_credentials(), server) as connection:
-        files = import_resources(connection, folder, types, tag=tag, progress=progress)
-    if not files:
-        hint = "" if everything else " with our tag; --all reads resources of others too"
-        raise ImnmFhirError(f"{url}: holds no resource{hint}")
+    tag = None if chosen.everything else (f"{load_project().base}/project", "imnm-fhir")
+    listed = read_list(chosen.patients, site) if chosen.patients else None
+    more = ["Medication"] if chosen.everything else []  # statements may only refer to it
+    return Wanted((*types, *more), tag, chosen.group, listed)

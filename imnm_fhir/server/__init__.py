@@ -10,7 +10,7 @@ from imnm_fhir.server.connection import (
 from imnm_fhir.server.credentials import Credentials, read_credentials
 from imnm_fhir.server.export import ExportStoppedError, Failure, Sent, export_resources
 from imnm_fhir.server.options import ServerOptions
-from imnm_fhir.server.search import import_resources
+from imnm_fhir.server.reading import import_resources
 from imnm_fhir.server.session import connect
 from imnm_fhir.server.words import cut_values
 

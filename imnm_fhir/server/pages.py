@@ -20,11 +20,15 @@ _DECODER = JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_consta
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: the resource as text in one line and as JSON, and why it was found."""
+    """One entry: the resource as text in one line and as JSON, and why it was found.
+
+    In a history `deleted` is the `Type/id` of a resource that was deleted, which is not there.
+    """
 
     line: str
     resource: dict[str, object]
     mode: str | None
+    deleted: str | None = None
 
 
 @dataclass
@@ -64,6 +68,24 @@ def read_page(body: bytes) -> Page:
     return page
 
 
+def read_resource(line: bytes) -> dict[str, object]:
+    """The resource in a line, for a look at its texts; raises ValueError where there is none."""
+    import orjson
+
+    try:
+        found = orjson.loads(line)
+    except ValueError:  # it is stricter than JSON in some numbers and escapes
+        try:
+            found = _DECODER.decode(line.decode("utf-8"))
+        except UnicodeDecodeError:  # its own words show what stands there
+            raise ValueError("not UTF-8") from None
+        except RecursionError:
+            raise ValueError("JSON too deep") from None
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
+
+
 def _read_entry(text: str, at: int, entries: list[Entry]) -> int:
     members: dict[str, object] = {}
     span = slice(0)
@@ -78,12 +100,22 @@ def _read_entry(text: str, at: int, entries: list[Entry]) -> int:
     end = _walk_object(text, at, read_member)
     resource, search = members.get("resource"), members.get("search")
     if not isinstance(resource, dict):
-        raise ValueError("an entry without a resource")
+        entries.append(Entry("", {}, None, _deleted(members.get("request"))))
+        return end
     mode = search.get("mode") if isinstance(search, dict) else None
     # Inside of a JSON string a line break is always escaped: these stand between the members.
     line = text[span].replace("\r", " ").replace("\n", " ")
     entries.append(Entry(line, resource, mode if isinstance(mode, str) else None))
     return end
+
+
+def _deleted(request: object) -> str:
+    """What an entry without a resource says was deleted; raises ValueError when it does not."""
+    found = request if isinstance(request, dict) else {}
+    parts = str(found.get("url", "")).split("/_history")[0].split("?")[0].split("/")
+    if found.get("method") != "DELETE" or len(parts) < 2 or not all(parts[-2:]):
+        raise ValueError("an entry without a resource")
+    return "/".join(parts[-2:])
 
 
 def _walk_object(text: str, at: int, read_member: Callable[[str, int], int]) -> int:

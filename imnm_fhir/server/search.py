@@ -1,62 +1,119 @@
-"""Reading a server by search, page after page, to NDJSON on disk."""
+"""Reading a server by search: page after page into a spool, and counting what is there."""
 
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urljoin
 
-from imnm_fhir.errors import ImnmFhirError, ServerError
+from imnm_fhir.errors import ServerError
 from imnm_fhir.server.connection import Connection, Response
 from imnm_fhir.server.pages import Entry, Page, read_page
+from imnm_fhir.server.spool import Spool
 from imnm_fhir.server.words import issues_of, words_of
 
 logger = logging.getLogger(__name__)
 
-_PAGES_WITHOUT_NEWS = 100  # in a row; a server that filters late may send some
-_STRICT = {"Prefer": "handling=strict"}  # else a server may ignore _tag and give everything
+_EMPTY_PAGES = 100  # in a row; a server that filters late may send some
+_EXPIRED = (400, 404, 410)  # what servers answer when a link to a next page has expired
+_RESTARTS = 3  # of one query whose links expire
+CHUNK = 50  # ids in one search: an address of about 2000 characters
+STRICT = {"Prefer": "handling=strict"}  # else a server may ignore _tag and give everything
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 Tag = tuple[str, str | None]
+Progress = Callable[[int], None]
 
 
-def import_resources(
-    connection: Connection,
-    folder: Path,
-    types: Sequence[str],
-    *,
-    tag: Tag | None = None,
-    page_size: int = 500,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Path]:
-    """Return one NDJSON file in `folder` for each of `types` that the server has resources of.
+@dataclass(frozen=True)
+class Query:
+    """A search: type, parameters, and the tag (system and code, None: any) that must be there."""
 
-    Each line is a resource in the very text that the server wrote, numbers included. `tag` is a
-    system and a code (None: any code of it) that each resource must carry in `meta.tag`. `progress`
-    is called with the number of resources of each page. Files take their names when every type is
-    complete; before that a file of the same name stays as it is.
+    type: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    tag: Tag | None = None
 
-    Raises ServerError when a type is not complete: an answer that is no search result, a link that
-    leads elsewhere or in a circle, or a second count that differs; ImnmFhirError when the disk
-    refuses.
+
+class ExpiredError(ServerError):
+    """A link to the next page is no longer known to the server."""
+
+
+@dataclass
+class Reading:
+    """Where the reading of one query stands: what is not asked yet, and what came.
+
+    `save` is called after each page, with the link to the next one.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as undo:
-            parts: dict[str, tuple[Path, int]] = {}
-            for name in types:
-                part = folder / f".{name}.ndjson.part"
-                undo.callback(part.unlink, missing_ok=True)
-                with part.open("wb") as file:
-                    found = _import_type(connection, file, name, tag, page_size, progress)
-                parts[name] = part, found
-            return _publish(folder, parts)
-    except OSError as error:
-        place = error.filename or folder
-        raise ImnmFhirError(
-            f"{place}: cannot be written ({error.strerror}): free space or choose another folder"
-        ) from None
+
+    page_size: int = 500
+    progress: Progress | None = None
+    save: Callable[[str | None], None] = lambda link: None
+    left_out: int = 0
+
+
+def read_query(
+    connection: Connection, spool: Spool, query: Query, reading: Reading,
+    link: str | None = None, start: int | None = None,
+) -> None:  # fmt: skip
+    """Add every resource that `query` finds to `spool`, from page `link` on where one is given.
+
+    `start` is the size that the type had before the first page of the query.
+
+    Each line is a resource in the very text that the server wrote, numbers included. Links that
+    expire start the query anew. Raises ServerError for an answer that is no search result, and for
+    links that lead elsewhere or in a circle.
+    """
+    start = spool.size(query.type) if start is None else start
+    for attempt in range(_RESTARTS + 1):
+        try:
+            _read_pages(connection, spool, query, reading, link)
+            return
+        except ExpiredError:
+            if attempt == _RESTARTS:
+                raise
+            logger.warning(
+                "%s: the server forgot its pages of %s: they are read anew",
+                connection.base_url,
+                query.type,
+            )
+            link = None
+            spool.cut(query.type, start)
+
+
+def _read_pages(
+    connection: Connection, spool: Spool, query: Query, reading: Reading, link: str | None
+) -> None:
+    response = _ask_link(connection, link, query.type) if link else open_search(
+        connection, query, {"_count": str(reading.page_size)}
+    )  # fmt: skip
+    if query.tag and not link and "_tag=" not in response.url:
+        logger.warning(
+            "%s: cannot search %s by this tag: all are read, and selected here",
+            connection.base_url,
+            query.type,
+        )
+    for page, following in pages(connection, response, query.type):
+        for entry in page.entries:
+            identifier = check_entry(connection, entry, query.type)
+            if identifier is None:
+                continue
+            if has_tag(entry.resource, query.tag):
+                spool.add(query.type, identifier, entry.line.encode())
+            else:
+                reading.left_out += 1
+        reading.save(following)
+        if reading.progress:
+            reading.progress(len(page.entries))
+
+
+def read_idents(connection: Connection, query: Query, page_size: int = 1000) -> Iterator[str]:
+    """The id of each resource that `query` finds; little more than ids is sent for it."""
+    more = {"_elements": "id,meta", "_count": str(page_size)}
+    response = open_search(connection, query, more)
+    for page, _ in pages(connection, response, query.type):
+        for entry in page.entries:
+            identifier = check_entry(connection, entry, query.type)
+            if identifier is not None and has_tag(entry.resource, query.tag):
+                yield identifier
 
 
 def find(connection: Connection, name: str, parameters: dict[str, str]) -> Iterator[bytes]:
@@ -65,62 +122,39 @@ def find(connection: Connection, name: str, parameters: dict[str, str]) -> Itera
     Raises ServerError for an answer that is no search result and for links in a circle.
     """
     seen: set[str] = set()
-    response = connection.request("GET", _query(name, parameters), headers=_STRICT)
-    for page in _pages(connection, response, name, seen):
+    response = connection.request("GET", _path(name, parameters), headers=STRICT)
+    for page, _ in pages(connection, response, name):
         for entry in page.entries:
-            identifier = _check_entry(connection, entry, name)
+            identifier = check_entry(connection, entry, name)
             if identifier is not None and identifier not in seen:
                 seen.add(identifier)
                 yield entry.line.encode()
 
 
-def _publish(folder: Path, parts: dict[str, tuple[Path, int]]) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for name, (part, found) in parts.items():
-        path = folder / f"{name}.ndjson"
-        if found:
-            os.replace(part, path)
-            files[name] = path
-        else:
-            path.unlink(missing_ok=True)  # of an earlier import: the server has none any more
-    return files
+def count_query(connection: Connection, query: Query) -> int | None:
+    """How many resources the server counts for `query`, None where it does not count them."""
+    for more in ({"_summary": "count"}, {"_total": "accurate", "_count": "1"}):
+        path = query_path(query, more)
+        response = connection.request("GET", path, headers=STRICT)
+        if response.status != 200:
+            continue
+        total = search_result(connection, response, query.type).total
+        if total is not None and (query.tag is None or query.tag[1] is not None):
+            return total
+    return None
 
 
-def _import_type(
-    connection: Connection,
-    file: BinaryIO,
-    name: str,
-    tag: Tag | None,
-    page_size: int,
-    progress: Callable[[int], None] | None,
-) -> int:
-    """Write every resource of the type and tag to `file`; return how many, once all have come."""
-    response, wanted = _open_search(connection, name, tag, page_size)
-    seen: set[str] = set()
-    written = came = 0
-    for page in _pages(connection, response, name, seen):
-        for entry in page.entries:
-            identifier = _check_entry(connection, entry, name)
-            if identifier is None:
-                continue
-            came += 1
-            if identifier not in seen and (tag is None or _has_tag(entry.resource, tag)):
-                file.write(entry.line.encode() + b"\n")
-                written += 1
-            seen.add(identifier)
-        if progress:
-            progress(len(page.entries))
-    _check_count(connection, name, wanted, len(seen))
-    if came > len(seen):
-        logger.warning("%s: %d %s came twice", connection.base_url, came - len(seen), name)
-    if written < len(seen):
-        left = len(seen) - written
-        logger.warning("%s: %d %s without the tag left out", connection.base_url, left, name)
-    return written
+def by_ids(kind: str, idents: Sequence[str], tag: Tag | None) -> Iterator[Query]:
+    """Searches for resources by their ids."""
+    for at in range(0, len(idents), CHUNK):
+        yield Query(kind, (("_id", ",".join(map(escape, idents[at : at + CHUNK]))),), tag)
 
 
-def _check_entry(connection: Connection, entry: Entry, name: str) -> str | None:
-    """Return the id of a resource that matches, None for what only came along."""
+def check_entry(connection: Connection, entry: Entry, name: str) -> str | None:
+    """The id of a resource that matches, None for what only came along.
+
+    Raises ServerError for an OperationOutcome of errors, another type, or a resource without id.
+    """
     found = entry.resource.get("resourceType")
     where = f"{connection.base_url}: searching {name}"
     if found == "OperationOutcome":
@@ -132,12 +166,15 @@ def _check_entry(connection: Connection, entry: Entry, name: str) -> str | None:
     if entry.mode not in (None, "match"):
         return None
     identifier = entry.resource.get("id")
-    if found != name or not isinstance(identifier, str):
+    if found != name or not isinstance(identifier, str) or not identifier:
         raise ServerError(f"{where}: found something else, or without id: ask who runs it")
     return identifier
 
 
-def _has_tag(resource: dict[str, object], tag: Tag) -> bool:
+def has_tag(resource: Mapping[str, object], tag: Tag | None) -> bool:
+    """Whether a resource carries the tag; always, where none is asked for."""
+    if tag is None:
+        return True
     meta = resource.get("meta")
     tags = meta.get("tag") if isinstance(meta, dict) else None
     return any(
@@ -146,52 +183,78 @@ def _has_tag(resource: dict[str, object], tag: Tag) -> bool:
     )
 
 
-def _open_search(
-    connection: Connection, name: str, tag: Tag | None, page_size: int
-) -> tuple[Response, dict[str, str]]:
-    """Return the first page, and the parameters that select what is searched.
+def open_search(connection: Connection, query: Query, more: Mapping[str, str]) -> Response:
+    """The first page of a search.
 
     Not every server can sort by id or search a tag (HAPI refuses one without a code): what is
     refused is left out, and the tag is looked at here.
     """
-    wanted = {"_tag": "|".join(_escape(part or "") for part in tag)} if tag else {}
-    attempts = [(wanted, {"_sort": "_id"}), (wanted, {}), ({}, {"_sort": "_id"}), ({}, {})]
-    for selection, order in attempts if tag else attempts[2:]:
-        path = _query(name, {**selection, **order, "_count": str(page_size)})
-        response = connection.request("GET", path, headers=_STRICT)
+    wanted, order = _wanted(query), {"_sort": "_id"}
+    untagged = {name: value for name, value in wanted.items() if name != "_tag"}
+    attempts = [(wanted, order), (wanted, {}), (untagged, order), (untagged, {})]
+    for selection, ordered in attempts if query.tag else attempts[2:]:
+        path = _path(query.type, {**selection, **ordered, **more})
+        response = connection.request("GET", path, headers=STRICT)
         if response.status != 400:
             break
-    if tag and response.status == 200 and not selection:
-        logger.warning(
-            "%s: cannot search %s by this tag: all are read, and selected here",
-            connection.base_url,
-            name,
-        )
-    return response, selection
+    if response.status != 200:
+        raise connection.refusal(response, f"searching {query.type}")
+    return response
 
 
-def _pages(connection: Connection, response: Response, name: str, seen: set[str]) -> Iterator[Page]:
-    """Yield page after page; `seen`, which the caller fills, shows whether they bring news."""
-    asked = {response.url}
-    without_news = 0
+def post_search(connection: Connection, name: str, parameters: Mapping[str, str]) -> Response:
+    """The first page of a search whose parameters no log of addresses shall see.
+
+    Servers without `_search` are asked in the usual way.
+    """
+    body = urlencode(parameters, quote_via=quote).encode()
+    headers = {**STRICT, **FORM}
+    response = connection.request(
+        "POST", f"{name}/_search", body=body, headers=headers, idempotent=True
+    )
+    if response.status in (404, 405, 415, 501):
+        response = connection.request("GET", _path(name, parameters), headers=STRICT)
+    if response.status != 200:
+        raise connection.refusal(response, f"searching {name}")
+    return response
+
+
+def pages(
+    connection: Connection, response: Response, name: str
+) -> Iterator[tuple[Page, str | None]]:
+    """Yield each page with the address of the next one.
+
+    Raises `ExpiredError` when a next page is not known any more, ServerError for what is no page of
+    search results and for links in a circle: to an address or to a page that was there before.
+    """
+    asked, seen, empty = {response.url}, set[int](), 0
     while True:
-        page = _search_result(connection, response, name)
-        before = len(seen)
-        yield page
-        without_news = 0 if len(seen) > before else without_news + 1
-        if page.next is None:
-            return
-        url = urljoin(response.url, page.next)
-        if url in asked or without_news >= _PAGES_WITHOUT_NEWS:
+        page = search_result(connection, response, name)
+        content = hash(tuple(str(entry.resource.get("id")) for entry in page.entries))
+        empty = 0 if page.entries else empty + 1
+        url = urljoin(response.url, page.next) if page.next is not None else None
+        if url in asked or empty > _EMPTY_PAGES or (page.entries and content in seen):
             raise ServerError(
                 f"{connection.base_url}: searching {name}: the links to the next page lead in a "
                 "circle: try another page size"
             )
+        yield page, url
+        if url is None:
+            return
+        seen.add(content)
         asked.add(url)
-        response = connection.request("GET", url, headers=_STRICT)
+        response = _ask_link(connection, url, name)
 
 
-def _search_result(connection: Connection, response: Response, name: str) -> Page:
+def _ask_link(connection: Connection, url: str, name: str) -> Response:
+    response = connection.request("GET", url, headers=STRICT)
+    if response.status in _EXPIRED:
+        raise ExpiredError(str(connection.refusal(response, f"searching {name}")))
+    return response
+
+
+def search_result(connection: Connection, response: Response, name: str) -> Page:
+    """The page that a server answered; raises ServerError where it is none."""
     where = f"{connection.base_url}: searching {name}"
     if response.status != 200:
         raise connection.refusal(response, f"searching {name}")
@@ -204,25 +267,21 @@ def _search_result(connection: Connection, response: Response, name: str) -> Pag
     return page
 
 
-def _check_count(connection: Connection, name: str, wanted: dict[str, str], found: int) -> None:
-    """Compare with a second count, which tells of gaps and of changes while paging."""
-    path = _query(name, {**wanted, "_summary": "count"})
-    response = connection.request("GET", path, headers=_STRICT)
-    total = _search_result(connection, response, name).total
-    if total is None:
-        logger.warning("%s: does not count its %s: unchecked", connection.base_url, name)
-    elif total != found:
-        raise ServerError(
-            f"{connection.base_url}: {found} {name} came, but the server counts {total}: somebody "
-            "may be writing to it; repeat the import"
-        )
+def _wanted(query: Query) -> dict[str, str]:
+    tag = {"_tag": "|".join(escape(part or "") for part in query.tag)} if query.tag else {}
+    return {**tag, **dict(query.parameters)}
 
 
-def _query(name: str, parameters: dict[str, str]) -> str:
-    return f"{name}?{urlencode(parameters, quote_via=quote)}"
+def query_path(query: Query, more: Mapping[str, str]) -> str:
+    """The address, below the base, that asks for a search with further parameters."""
+    return _path(query.type, {**_wanted(query), **more})
 
 
-def _escape(text: str) -> str:
+def _path(name: str, parameters: Mapping[str, str]) -> str:
+    return f"{name}?{urlencode(parameters, quote_via=quote)}" if parameters else name
+
+
+def escape(text: str) -> str:
     """Return `text` with what separates in a search value escaped (R4, search.html#escaping)."""
     for character in "\\,$|":
         text = text.replace(character, f"\\{character}")

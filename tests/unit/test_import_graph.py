@@ -25,6 +25,7 @@ LAYERS = (
     ("compare", "derive", "harmonise"),
     ("compiled", "conformance", "definitions", "fhir"),
     ("server",),
+    ("download",),
     ("transfer",),
     ("proof",),
     ("report", "validation"),
