@@ -22,8 +22,9 @@ from imnm_fhir.cli.output import Voice
 def command(key_file: Path, algorithm: str | None, voice: Voice) -> None:
     """Print a client's public key for SMART servers.
 
-    It is the JWK Set to register for SMART Backend Services. KEY_FILE holds the private key (PEM or JWK Set), which never leaves this machine; its owner alone
-    may read it. A password comes from IMNM_FHIR_SMART_KEY_PASSWORD (or its *_FILE, or the keyring).
+    It is the JWK Set to register for SMART Backend Services. KEY_FILE holds the private key (PEM or
+    JWK Set), which never leaves this machine; its owner alone may read it. A password comes from
+    IMNM_FHIR_SMART_KEY_PASSWORD (or its *_FILE, or the keyring).
     """
     from imnm_fhir.server.secret import read_secret, read_secret_file
     from imnm_fhir.server.signing import read_signing_key, write_signing_key

@@ -158,6 +158,8 @@ def stand_in(
             if clients:
                 tls.verify_mode = ssl.CERT_REQUIRED
                 clients.configure_trust(tls)
+                # Later versions say no after the handshake, when the reset may overtake the words.
+                tls.maximum_version = ssl.TLSVersion.TLSv1_2
             http.socket = tls.wrap_socket(http.socket, server_side=True)
             told.base_url = told.base_url.replace("http:", "https:")
         thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})

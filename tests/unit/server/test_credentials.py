@@ -1,8 +1,11 @@
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import keyring
+import keyring.backends.fail
 import pytest
+from keyring.backend import KeyringBackend
 
 from imnm_fhir.errors import UsageError
 from imnm_fhir.server import Credentials, read_credentials
@@ -64,3 +67,71 @@ def test_what_contradicts_itself_is_refused_without_the_secret(environ: Mapping[
 
 def test_the_representation_holds_no_secret() -> None:
     assert repr(Credentials("basic", "ana", SECRET)) == "Credentials(kind='basic')"
+
+
+class Ring(KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1.0
+
+    def __init__(self, entries: dict[tuple[str, str], str]) -> None:
+        self.entries = entries
+        self.asked: list[tuple[str, str]] = []
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self.asked.append((service, username))
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    before = keyring.get_keyring()
+    ring = Ring({})
+    keyring.set_keyring(ring)
+    yield ring
+    keyring.set_keyring(before)
+
+
+SERVICE = {"IMNM_FHIR_KEYRING_SERVICE": "hospital"}
+
+
+def test_secrets_come_from_the_keyring(ring: Ring) -> None:
+    keyring.set_password("hospital", "IMNM_FHIR_TOKEN", SECRET)
+    assert read_credentials(SERVICE) == Credentials("bearer", secret=SECRET)
+    keyring.set_password("hospital", "IMNM_FHIR_PASSWORD", SECRET)
+    found = read_credentials({**SERVICE, "IMNM_FHIR_USER": "ana"})
+    assert (found.kind, found.user, found.secret) == ("basic", "ana", SECRET)
+    keyring.set_password("hospital", "IMNM_FHIR_SMART_KEY", SECRET)
+    smart = read_credentials({**SERVICE, "IMNM_FHIR_SMART_CLIENT_ID": "imnm"}).smart
+    assert smart is not None and smart.key == SECRET
+
+
+def test_the_keyring_is_asked_for_what_is_needed_alone(ring: Ring) -> None:
+    assert read_credentials({"IMNM_FHIR_USER": "ana", "IMNM_FHIR_PASSWORD": "p"}).kind == "basic"
+    assert ring.asked == []
+    read_credentials({**SERVICE, "IMNM_FHIR_TOKEN": "t"})
+    assert ring.asked == []
+    with pytest.raises(UsageError, match="keyring has no entry IMNM_FHIR_TOKEN"):
+        read_credentials(SERVICE)
+    assert ring.asked == [("hospital", "IMNM_FHIR_TOKEN")]
+
+
+def test_a_machine_without_a_keyring_is_said() -> None:
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+    try:
+        with pytest.raises(UsageError, match="IMNM_FHIR_TOKEN_FILE instead"):
+            read_credentials(SERVICE)
+    finally:
+        keyring.set_keyring(before)
+
+
+def test_a_smart_client_needs_a_key() -> None:
+    with pytest.raises(UsageError, match="IMNM_FHIR_SMART_KEY_FILE is not set"):
+        read_credentials({"IMNM_FHIR_SMART_CLIENT_ID": "imnm"})
+    for other in ({"IMNM_FHIR_TOKEN": "t"}, {"IMNM_FHIR_USER": "ana", "IMNM_FHIR_PASSWORD": "p"}):
+        with pytest.raises(UsageError, match="more than one is set"):
+            read_credentials({"IMNM_FHIR_SMART_CLIENT_ID": "imnm", **other})
