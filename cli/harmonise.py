@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from imnm_fhir.cli.options import PATH, example, out_option, voice_options
+from imnm_fhir.cli.options import PATH, example, log_option, out_option, voice_options
 from imnm_fhir.cli.output import Voice
 
 
@@ -17,17 +17,19 @@ from imnm_fhir.cli.output import Voice
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("--site", required=True, help="A built-in mapping's name, or a mapping file.")
 @out_option("The cohort's folder.")
+@log_option
 @voice_options
-def command(files: tuple[Path, ...], site: str, out: Path, voice: Voice) -> None:
+def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voice: Voice) -> None:
     """Read site FILES through a mapping into a cohort.
 
     CSV, TSV and Excel. What cannot be read becomes a null and an issue with its row and column. A
-    mapping that does not fit stops before anything is written.
+    mapping that does not fit stops before anything is written. Corrections that the site has answered
+    (imnm-fhir queries) are put on top; the files stay as they are.
     """
     from imnm_fhir.flow import harmonise_files
 
     with voice.progress("cells") as advance:
-        cohort = harmonise_files(list(files), site, out, progress=advance)
+        cohort = harmonise_files(list(files), site, out, progress=advance, log=log)
     for line in source_lines(cohort.manifest):
         voice.say(line)
     voice.say_some([f"{issue.place()}: {issue.message}" for issue in cohort.issues])

@@ -27,6 +27,7 @@ COMMANDS = {
     "new-site": "new_site",
     "harmonise": "harmonise",
     "validate": "validate",
+    "queries": "queries",
     "export": "export",
     "import": "import_",
     "verify": "verify",

@@ -130,3 +130,17 @@ _SERVER_OPTIONS = {
 def out_option(what: str) -> Callable[[Command], Command]:
     """Add --out, the place of what a command makes."""
     return click.option("--out", required=True, type=PATH, help=what)
+
+
+def log_option(function: Command) -> Command:
+    """Add --log, the folder of a cohort's queries and of what was answered."""
+    return click.option(
+        "--log", type=PATH, help="Folder of queries and answers. [default: COHORT.queries]"
+    )(function)
+
+
+def neutral_option(function: Command) -> Command:
+    """Add --neutral, a list of queries without what speaks for a finding."""
+    return click.option(
+        "--neutral", is_flag=True, help="Leave what speaks for a finding out of the queries."
+    )(function)

@@ -9,6 +9,8 @@ from imnm_fhir.cli.options import (
     PATH,
     example,
     language_option,
+    log_option,
+    neutral_option,
     study_option,
     voice_options,
     waivers_option,
@@ -20,14 +22,16 @@ from imnm_fhir.cli.output import Voice
     name="validate", epilog=example("imnm-fhir validate build/madrid --report build/report")
 )
 @click.argument("cohort", type=PATH)
-@click.option("--report", type=PATH, help="Folder for report.html, findings.xlsx, findings.csv.")
+@click.option("--report", type=PATH, help="Folder for report.html, findings and queries.")
 @study_option
 @waivers_option
 @language_option
+@log_option
+@neutral_option
 @voice_options
 def command(
     cohort: Path, report: Path | None, study: Path | None, waivers: Path | None, language: str,
-    voice: Voice,
+    log: Path | None, neutral: bool, voice: Voice,
 ) -> None:  # fmt: skip
     """Run every rule on a COHORT and say whether it may leave.
 
@@ -37,8 +41,9 @@ def command(
 
     with voice.progress("validating"):
         validation = validate_folder(
-            cohort, report=report, study=study, waivers=waivers, language=language
-        )
+            cohort, report=report, study=study, waivers=waivers, language=language, log=log,
+            neutral=neutral,
+        )  # fmt: skip
     for line in validation.lines():
         click.echo(line)
     if report:

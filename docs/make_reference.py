@@ -74,6 +74,9 @@ def commands_page() -> str:
         assert command is not None
         context = click.Context(command, parent=group, info_name=name, **width)
         parts += [f"## imnm-fhir {name}", _help(command, context)]
+        for part, inner in command.commands.items() if isinstance(command, click.Group) else ():
+            within = click.Context(inner, parent=context, info_name=part, **width)
+            parts += [f"### imnm-fhir {name} {part}", _help(inner, within)]
     return "\n\n".join(parts)
 
 

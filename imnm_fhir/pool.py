@@ -47,7 +47,11 @@ def pool(cohorts: Sequence[Cohort]) -> Cohort:
 
 def _about(site: dict[str, Any]) -> dict[str, Any]:
     """What is said of a site, without its files and their headers: these stay there."""
-    return {name: value for name, value in site.items() if name not in ("sources", "mapping")}
+    return {
+        name: value
+        for name, value in site.items()
+        if name not in ("sources", "mapping", "corrections", "read_from")
+    }
 
 
 def _without_places(table: "pa.Table") -> "pa.Table":

@@ -218,7 +218,7 @@ def write_excel(
     ready: dict[str, list[list[Cell]]] = {
         title: [
             [_excel_text(path, name) for name in header],
-            *([_excel_cell(path, cell) for cell in _checked(row, header)] for row in rows),
+            *([excel_cell(path, cell) for cell in _checked(row, header)] for row in rows),
         ]
         for title, (header, rows) in sheets.items()
     }
@@ -256,7 +256,8 @@ def _bold(sheet: Any, text: str) -> Any:
     return cell
 
 
-def _excel_cell(path: Path, cell: Cell) -> Cell:
+def excel_cell(path: Path, cell: Cell) -> Cell:
+    """The cell as it may stand in a workbook: escaped, a number of more than 15 digits as text."""
     if isinstance(cell, str):
         return _excel_text(path, escape_cell(cell))
     if isinstance(cell, date | bool) or cell is None:

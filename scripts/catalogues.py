@@ -38,7 +38,7 @@ msgstr ""
 
 def sentences(repository: Path) -> Iterator[tuple[str, str]]:
     """File and English sentence of all that the program says, in a fixed order."""
-    for name in ("rules", "report"):
+    for name in ("rules", "report", "queries"):
         file = f"expectations/{name}.toml"
         declared = tomllib.loads((repository / file).read_text("utf-8"))
         yield from ((file, text) for text in declared_sentences(declared))

@@ -3,6 +3,14 @@
 Every function reads from one place, calls the room that does the work, and writes to another.
 """
 
+from imnm_fhir.flow.asking import (
+    audit_table,
+    list_queries,
+    log_of,
+    repair_log,
+    sign_delivery,
+    take_answers,
+)
 from imnm_fhir.flow.exporting import Exported, export
 from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
@@ -18,12 +26,18 @@ __all__ = [
     "Imported",
     "Leaving",
     "Verified",
+    "audit_table",
     "export",
     "harmonise_files",
     "import_fhir",
     "is_url",
+    "list_queries",
+    "log_of",
     "pass_gate",
     "pool_folders",
+    "repair_log",
+    "sign_delivery",
     "table1_of",
+    "take_answers",
     "verify",
 ]

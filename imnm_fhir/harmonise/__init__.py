@@ -1,13 +1,14 @@
 """Site files to a cohort: cells to values, rows to facts, nothing lost and nothing guessed."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.harmonise.corrections import Correction, apply_corrections, refuse_foreign
 from imnm_fhir.harmonise.facts import Work, make_facts
 from imnm_fhir.harmonise.origins import cells_of
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
@@ -31,18 +32,25 @@ def harmonise(
     mapping: SiteMapping,
     *,
     pseudonym_key: bytes | None = None,
+    corrections: Sequence[Correction] = (),
+    foreign: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Cohort:
     """The cohort that the files of one site make through its mapping, with every issue found.
 
     `pseudonym_key` is asked for where the mapping says `hmac` (default: from the environment, see
-    `imnm_fhir.pseudonyms`). `progress` takes how many more cells are done. Counts per file stand in
+    `imnm_fhir.pseudonyms`). `corrections` are put on top of what the files say; what became of each
+    stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused.
+    `progress` takes how many more cells are done. Counts per file stand in
     `manifest["sites"][site]["sources"]`. Raises `Problems` with everything that does not fit, before
     anything is converted, and `ImnmFhirError` for a file that cannot be read or a key that lacks.
     """
     key = _key(mapping, pseudonym_key)
     tables = [table for path in files for table in _read(path, mapping)]
-    return harmonise_tables(tables, mapping, pseudonym_key=key, progress=progress)
+    return harmonise_tables(
+        tables, mapping, pseudonym_key=key, corrections=corrections, foreign=foreign,
+        progress=progress,
+    )  # fmt: skip
 
 
 def harmonise_tables(
@@ -50,11 +58,17 @@ def harmonise_tables(
     mapping: SiteMapping,
     *,
     pseudonym_key: bytes | None = None,
+    corrections: Sequence[Correction] = (),
+    foreign: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Cohort:
     """As `harmonise`, from tables that were read already."""
     fitted = plan_tables(mapping, tables)
+    replayed: dict[str, str] = {}
+    if corrections:
+        fitted, replayed = apply_corrections(fitted, mapping, pseudonym_key, corrections)
     works = [open_table(each, mapping, pseudonym_key) for each in fitted]
+    refuse_foreign(works, foreign)
     for work in works:
         _read_time_points(work)
     patients, refused = settle_patients(works)
@@ -73,6 +87,7 @@ def harmonise_tables(
     issues = _warnings(mapping, fitted)
     issues += [issue for work in works for issue in work.account.found()]
     about = _about(mapping, pseudonym_key, [work.account.counts() for work in works])
+    about |= {"corrections": replayed} if replayed else {}
     cells = cells_of(works, made["patients"])
     return Cohort(new_manifest("site file", {mapping.id: about}), made, tuple(issues), cells)
 

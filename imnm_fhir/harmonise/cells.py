@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 from imnm_fhir.harmonise.numbers import number_cell
 from imnm_fhir.harmonise.outcomes import (
+    NOT_AVAILABLE,
     NOTHING,
     VALUE,
+    WHY_NOT,
     Cell,
     Given,
     damage_cell,
@@ -31,7 +33,7 @@ def convert_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     text, typed = given[0]
     if not text:
         return NOTHING
-    reason = reading.missing.get(fold(text))
+    reason = WHY_NOT if text == NOT_AVAILABLE else reading.missing.get(fold(text))
     if reason is not None:
         return missing_cell(reason)
     known = reading.meaning(text) is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.harmonise.cells import convert_cell
-from imnm_fhir.harmonise.outcomes import NOTHING, Cell, Given
+from imnm_fhir.harmonise.outcomes import NOT_AVAILABLE, NOTHING, Cell, Given
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.plan import Reading
 from imnm_fhir.sites.split import split_cell
@@ -112,7 +112,7 @@ def _part_cells(reading: Reading, given: tuple[Given, ...]) -> list[Cell]:
     text, typed = given[0]
     if not text:
         return []
-    if fold(text) in reading.missing:
+    if text == NOT_AVAILABLE or fold(text) in reading.missing:
         return [convert_cell(reading, given)]
     cells = []
     for part, ended in split_cell(reading, text):

@@ -8,6 +8,9 @@ from imnm_fhir.values.damage import DAY_AND_MONTH
 
 # In order of precedence where one cell has several targets.
 BLANK, MISSING, VALUE, ISSUE = range(4)
+# What stands in a cell whose value the site says cannot be got: a sign that no file writes, read as
+# missing for this reason in every column.
+NOT_AVAILABLE, WHY_NOT = "\ue000", "asked-unknown"
 
 
 class Given(NamedTuple):

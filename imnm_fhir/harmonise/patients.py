@@ -25,7 +25,7 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
     file = fitted.plan.file
     who = str(file.patient)
     cells = fitted.cells(who)
-    names = {text: _name(text, mapping, key) for text in set(cells)}
+    names = {text: patient_name(text, mapping, key) for text in set(cells)}
     patients = [names[text] for text in cells]
     records = fitted.cells(file.record) if file.record else None
     private = who if mapping.pseudonymise == "hmac" else None
@@ -48,7 +48,8 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
     return Work(fitted, account, Columns(fitted), records, pa.array(patients, pa.string()), alive)
 
 
-def _name(text: str, mapping: SiteMapping, key: bytes | None) -> str | None:
+def patient_name(text: str, mapping: SiteMapping, key: bytes | None) -> str | None:
+    """How the cohort calls the patient that a cell names: as the site does, or by a pseudonym."""
     if not text:
         return None
     if mapping.pseudonymise == "keep":

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imnm_fhir.cohort import read_cohort, table_hashes, write_manifest
+from imnm_fhir.cohort import Cohort, read_cohort, table_hashes, write_manifest
 from imnm_fhir.findings import Validation
+from imnm_fhir.queries.asking import Asked, ask, write_queries
+from imnm_fhir.queries.log import LOG, log_folder, read_log
 from imnm_fhir.report import write_report
 from imnm_fhir.report.words import load_words
 from imnm_fhir.study import load_study
@@ -16,23 +18,47 @@ def validate_folder(
     folder: Path,
     *,
     report: Path | None = None,
+    queries: Path | None = None,
     study: Path | None = None,
     waivers: Path | None = None,
     language: str = "en",
+    log: Path | None = None,
+    neutral: bool = False,
 ) -> Validation:
     """Validate the cohort in `folder` and note the outcome, bound to its tables, in its manifest.
 
-    `study` and `waivers` are TOML files; `report` is a folder for report.html, findings.csv and
-    findings.xlsx. Raises as `validate` does, and `UsageError` for a `language` without words; the
-    manifest stays as it was then.
+    `study` and `waivers` are TOML files; `report` is a folder for report.html, findings.csv,
+    findings.xlsx and, of a cohort that was made from site files, queries.xlsx and queries.csv; `queries`
+    is a folder for these two alone. `log` is
+    the folder of its queries (default: beside the cohort's); without a report the states of the
+    queries are settled where there is one already. `neutral`: the list says nothing of what speaks for
+    a finding. Raises as `validate` does, and `UsageError` for a `language` without words; the manifest
+    stays as it was then.
     """
     load_words(language)  # an unknown language is said before the work, not after it
     cohort = read_cohort(folder)
     let_through = load_waivers(waivers) if waivers else ()
     validation = validate(cohort, load_study(study), let_through)
+    listed = queries or report
+    asked = _ask(validation, cohort, folder, log, bool(listed), language, neutral)
     if report:
         write_report(validation, cohort, report, language=language)
+    if listed and asked:
+        write_queries(asked, listed, language, neutral)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     entry = validation.entry(table_hashes(cohort.manifest), at)
     write_manifest({**cohort.manifest, "validation": entry}, folder)
     return validation
+
+
+def _ask(
+    validation: Validation, cohort: Cohort, folder: Path, log: Path | None, first: bool,
+    language: str, neutral: bool,
+) -> Asked | None:  # fmt: skip
+    """Settle the queries of a cohort that was made from one site's files; None where nobody asks."""
+    if cohort.manifest["origin"] != "site file" or len(cohort.sites) != 1:
+        return None
+    place = log or log_folder(folder)
+    if not first and not (place / LOG).is_file():
+        return None
+    return ask(validation, cohort, read_log(place), language=language, neutral=neutral)

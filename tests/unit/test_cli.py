@@ -1,6 +1,7 @@
 """Every command: help, options. Every way to leave: the exit code of the one table."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -48,10 +49,37 @@ def test_help_has_one_real_example(name: str) -> None:
     imnm_fhir.get_command(click.Context(imnm_fhir), name).make_context(name, arguments)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+def leaves(command: click.Command, name: str) -> dict[str, click.Command]:
+    """The command, or those of the group, by what a user types."""
+    if not isinstance(command, click.Group):
+        return {name: command}
+    return {
+        words: each
+        for part, inner in command.commands.items()
+        for words, each in leaves(inner, f"{name} {part}").items()
+    }
+
+
+LEAVES = {
+    words: each
+    for name in COMMANDS
+    for words, each in leaves(imnm_fhir.get_command(click.Context(imnm_fhir), name), name).items()  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", [words for words in LEAVES if " " in words])
+def test_help_of_a_command_in_a_group_has_one_real_example(name: str) -> None:
+    shown = CliRunner().invoke(imnm_fhir, [*name.split(), "--help"])
+    (example,) = EXAMPLE.findall(shown.output)
+    _, *words = shlex.split(example)
+    assert " ".join(words[:2]) == name
+    LEAVES[name].make_context(name, words[2:])
+
+
+@pytest.mark.parametrize("name", LEAVES)
 def test_every_option_says_what_it_does(name: str) -> None:
-    command = imnm_fhir.get_command(click.Context(imnm_fhir), name)
-    assert command is not None and command.help
+    command = LEAVES[name]
+    assert command.help
     options = {o.name: o for o in command.params if isinstance(o, click.Option)}
     assert {"quiet", "verbose"} <= options.keys()
     assert [name for name, option in options.items() if not option.help] == []
@@ -68,6 +96,8 @@ def test_first_sentence_fits_into_the_list_of_commands(name: str) -> None:
 def test_command_has_a_section_in_the_docs(name: str, repository: Path) -> None:
     page = (repository / "docs" / "reference" / "commands.md").read_text("utf-8")
     assert f"\n## imnm-fhir {name}\n" in page
+    for words in LEAVES:
+        assert f" imnm-fhir {words}\n" in page
 
 
 def test_help_imports_nothing_heavy() -> None:

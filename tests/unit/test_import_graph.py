@@ -28,6 +28,7 @@ LAYERS = (
     ("download",),
     ("transfer",),
     ("proof",),
+    ("queries",),
     ("report", "validation"),
     ("pool", "table1"),
     ("flow",),

@@ -1,0 +1,152 @@
+"""imnm-fhir queries: what the site is asked, what it answers, and what is remembered."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from imnm_fhir.cli.options import (
+    PATH,
+    example,
+    language_option,
+    log_option,
+    neutral_option,
+    study_option,
+    voice_options,
+    waivers_option,
+)
+from imnm_fhir.cli.output import Voice
+
+STATEMENT = "I have read the queries and answers of this delivery and endorse it for the study."
+
+
+@click.group(name="queries", epilog=example("imnm-fhir queries status --cohort build/madrid"))
+def command() -> None:
+    """Ask the site, take its answers, remember them.
+
+    The log of a cohort stands beside its folder (COHORT.queries) and identifies patients: it stays
+    at the site. Each line is bound to the one before by its hash; that shows tampering, not identity.
+    """
+
+
+cohort_option = click.option("--cohort", required=True, type=PATH, help="The cohort's folder.")
+
+
+@command.command(
+    name="list", epilog=example("imnm-fhir queries list --cohort build/madrid --out build/list")
+)
+@cohort_option
+@click.option("--out", required=True, type=PATH, help="Folder for queries.xlsx and queries.csv.")
+@study_option
+@waivers_option
+@language_option
+@neutral_option
+@log_option
+@voice_options
+def list_(
+    cohort: Path, out: Path, study: Path | None, waivers: Path | None, language: str, neutral: bool,
+    log: Path | None, voice: Voice,
+) -> None:  # fmt: skip
+    """Validate the cohort and write the list of queries alone, without a report."""
+    from imnm_fhir.flow import list_queries
+
+    with voice.progress("validating"):
+        lines = list_queries(
+            cohort, out, study=study, waivers=waivers, language=language, neutral=neutral, log=log
+        )
+    for line in lines:
+        click.echo(line)
+
+
+@command.command(
+    name="import",
+    epilog=example(
+        'imnm-fhir queries import queries.xlsx --cohort build/madrid --by "A. Ruiz" --role data-manager'
+    ),
+)
+@click.argument("filled", type=PATH)
+@cohort_option
+@click.option("--by", help="Who answered, where the list does not say.")
+@click.option(
+    "--role", help="In which role: data-manager, investigator, consortium, or other words."
+)
+@log_option
+@voice_options
+def import_(
+    filled: Path, cohort: Path, by: str | None, role: str | None, log: Path | None, voice: Voice
+) -> None:
+    """Take the answers of a FILLED list.
+
+    Corrections are put on top of the site's files, never into them, and go through the same reading
+    and all rules again. What role consortium enters is a proposal, which the site accepts or not.
+    Exit code 1: some rows were not understood; they are named, and nothing else is lost.
+    """
+    from imnm_fhir.flow import take_answers
+
+    answers = take_answers(cohort, filled, by=by, role=role, log=log)
+    for line in answers.lines():
+        click.echo(line)
+    if answers.taken.problems:
+        sys.exit(1)
+
+
+@command.command(
+    epilog=example("imnm-fhir queries status --cohort build/madrid --chart queries.svg")
+)
+@cohort_option
+@click.option("--chart", type=PATH, help="Also a chart over deliveries: .svg or .png.")
+@log_option
+@voice_options
+def status(cohort: Path, chart: Path | None, log: Path | None, voice: Voice) -> None:
+    """Say how many queries are open, answered, closed, by rule and age."""
+    from imnm_fhir.flow import log_of
+    from imnm_fhir.queries.status import status_of
+
+    found = status_of(log_of(cohort, log))
+    for line in found.lines():
+        click.echo(line)
+    if chart:
+        from imnm_fhir.queries.chart import write_chart
+
+        write_chart(found, chart)
+        voice.say(f"chart: {chart}")
+
+
+@command.command(epilog=example("imnm-fhir queries audit --cohort build/madrid --out audit.csv"))
+@cohort_option
+@click.option("--out", type=PATH, help="A .csv or .xlsx file; without it the table goes to stdout.")
+@click.option("--to-fix", is_flag=True, help="Only what must still be corrected in the source.")
+@click.option(
+    "--repair", is_flag=True, help="Cut a damaged log before its first bad line; a copy is kept."
+)
+@log_option
+@voice_options
+def audit(
+    cohort: Path, out: Path | None, to_fix: bool, repair: bool, log: Path | None, voice: Voice
+) -> None:
+    """Write the log as a table: who answered what, when, and to which wording."""
+    from imnm_fhir.flow import audit_table, repair_log
+
+    if repair:
+        voice.say(repair_log(cohort, log))
+    for line in audit_table(cohort, out, to_fix=to_fix, log=log):
+        click.echo(line)
+
+
+@command.command(
+    epilog=example(
+        'imnm-fhir queries sign --cohort build/madrid --by "Dr. B. Gil" --role investigator'
+    )
+)
+@cohort_option
+@click.option("--by", required=True, help="The investigator's name.")
+@click.option("--role", required=True, help="In which role.")
+@click.option("--statement", default=STATEMENT, show_default=True, help="What is endorsed.")
+@log_option
+@voice_options
+def sign(cohort: Path, by: str, role: str, statement: str, log: Path | None, voice: Voice) -> None:
+    """Endorse the delivery as it was last validated, bound to the hash of its state."""
+    from imnm_fhir.flow import sign_delivery
+
+    for line in sign_delivery(cohort, by=by, role=role, statement=statement, log=log):
+        click.echo(line)

@@ -1,0 +1,207 @@
+"""From findings to questions: one query per cause, however many rows and rules it touches."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from imnm_fhir.cohort import Cohort
+from imnm_fhir.findings import Finding, Rule, Validation
+from imnm_fhir.issues import KINDS
+from imnm_fhir.queries.configuration import Asking, ColumnCause, load_asking
+from imnm_fhir.queries.evidence import cell_evidence, column_evidence, question_of
+from imnm_fhir.queries.found import Found, Ident, ident
+from imnm_fhir.queries.headers import Headers
+from imnm_fhir.queries.model import Query, Target, fingerprint, query_id
+
+
+def queries_of(
+    validation: Validation,
+    cohort: Cohort,
+    language: str = "en",
+    known: Collection[str] = (),
+    asking: Asking | None = None,
+) -> list[Query]:
+    """Every question that a validation leads to, what matters first; `known` are ids asked before.
+
+    A cause in many rows of one column is one question about the column. Several rules that stand at
+    one cell, or read the same cells, or read a cell that is impossible by itself, are one question.
+    """
+    asking = asking or load_asking()
+    rules = {each.rule.id: each.rule for each in validation.rules}
+    found = list(_found(validation, cohort, asking))
+    columns, left = _columns(found, asking, cohort, language, rules)
+    groups = _grouped(left, known)
+    made = columns + [_query(each, asking, language, rules, known) for each in groups]
+    return sorted(made, key=lambda each: _rank(each, asking, list(rules)))
+
+
+def _found(validation: Validation, cohort: Cohort, asking: Asking) -> Iterable[Found]:
+    headers = Headers(cohort)
+    for finding in validation.findings:
+        if finding.kind not in asking.kinds or finding.rule in asking.consequences:
+            continue
+        part = finding.part if isinstance(finding, Finding) else None
+        places = finding.places if isinstance(finding, Finding) else ()
+        targets = [headers.target_of_place(each) for each in places]
+        own = next((each for each in targets if each.row is not None), None)
+        if own is not None:
+            targets = [own, *(each for each in targets if each != own)]
+        yield Found(
+            finding,
+            f"{finding.rule}.{part}" if part else finding.rule,
+            tuple(targets) or (headers.target_of_issue(finding),),
+        )
+
+
+def _columns(
+    found: Sequence[Found],
+    asking: Asking,
+    cohort: Cohort,
+    language: str,
+    rules: Mapping[str, Rule],
+) -> tuple[list[Query], list[Found]]:
+    """The questions about whole columns, and the findings that are left."""
+    groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    causes: dict[tuple[object, ...], ColumnCause] = {}
+    for each in found:
+        cause, own = asking.column_cause(each.rule), each.own
+        if cause is None or own.column is None or own.row is None:
+            continue
+        word = own.word if cause.word else None
+        key: tuple[object, ...] = (
+            each.finding.site,
+            own.file,
+            own.sheet,
+            own.column,
+            cause.question,
+            word,
+        )
+        groups[key].append(each)
+        causes[key] = cause
+    queries: list[Query] = []
+    taken: set[int] = set()
+    for key, group in groups.items():
+        rows = sorted({one.own.row or 0 for one in group})
+        if len(rows) >= causes[key].rows:
+            queries.append(_column_query(group, rows, causes[key], asking, cohort, language, rules))
+            taken |= {id(one) for one in group}
+    return queries, [each for each in found if id(each) not in taken]
+
+
+def _column_query(
+    found: Sequence[Found],
+    rows: Sequence[int],
+    cause: ColumnCause,
+    asking: Asking,
+    cohort: Cohort,
+    language: str,
+    rules: Mapping[str, Rule],
+) -> Query:
+    own = found[0].own
+    target = replace(own, row=None, n=None, time_point=None, value=None,
+                     word=own.word if cause.word else None)  # fmt: skip
+    names = tuple(sorted({each.rule for each in found}))
+    site = str(found[0].finding.site)
+    last = own.word if cause.word else None
+    return Query(
+        id=query_id(site, None, (own.file, own.sheet, own.column, last), cause.proposes),
+        site=site,
+        patient=None,
+        kind=_gravest(found),
+        topic=asking.topic(names, own.element),
+        rules=names,
+        targets=(target,),
+        question=question_of(cause.question, language),
+        evidence=column_evidence(found, cohort, language, rules),
+        rows=tuple(rows),
+        fingerprint=fingerprint(names, [each.own for each in found]),
+        proposes=cause.proposes,
+    )
+
+
+def _gravest(found: Iterable[Found]) -> str:
+    return min((each.finding.kind for each in found), key=KINDS.index)
+
+
+def _grouped(found: Sequence[Found], known: Collection[str]) -> list[list[Found]]:
+    """Findings that one answer settles, the leading one first."""
+    groups: list[list[Found]] = []
+    by_patient: dict[tuple[str | None, str | None], list[Found]] = defaultdict(list)
+    for each in found:
+        by_patient[each.finding.site, each.finding.patient].append(each)
+    for mine in by_patient.values():
+        groups += _settled_together(mine, known)
+    return groups
+
+
+def _settled_together(found: Sequence[Found], known: Collection[str]) -> list[list[Found]]:
+    """The findings of one patient by the cell that the question is about."""
+    alone = {ident(each.own) for each in found if len(each.cells) == 1}
+    by_cells: dict[frozenset[Ident], Ident] = {}
+    groups: dict[Ident, list[Found]] = defaultdict(list)
+    for each in sorted(found, key=lambda one: _lead(one, known)):
+        explained = [one for one in map(ident, each.targets) if one in alone]
+        at = explained[0] if explained else by_cells.setdefault(each.cells, ident(each.own))
+        groups[at].append(each)
+    return list(groups.values())
+
+
+def _lead(found: Found, known: Collection[str]) -> tuple[bool, int, int]:
+    """What leads a group: a query that was asked before, one cell alone, the graver kind."""
+    asked = _id(found) in known
+    return (not asked, min(len(found.cells), 2), KINDS.index(found.finding.kind))
+
+
+def _id(found: Found) -> str:
+    finding = found.finding
+    cause = finding.rule if found.own.element is None else None
+    return query_id(str(finding.site), finding.patient, found.own.key, cause)
+
+
+def _query(
+    group: Sequence[Found],
+    asking: Asking,
+    language: str,
+    rules: Mapping[str, Rule],
+    known: Collection[str],
+) -> Query:
+    lead = group[0]
+    targets = _different(each for one in group for each in one.targets)
+    names = tuple(dict.fromkeys(each.rule for each in group))
+    return Query(
+        id=_id(lead),
+        site=str(lead.finding.site),
+        patient=lead.finding.patient,
+        kind=_gravest(group),
+        topic=asking.topic(names, lead.own.element),
+        rules=names,
+        targets=targets,
+        question=question_of(lead.finding, language, rules),
+        evidence=cell_evidence([each.finding for each in group], targets, language, rules),
+        fingerprint=fingerprint(names, targets),
+    )
+
+
+def _different(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """The cells, each once: one cell may fill several fields."""
+    found: dict[tuple[object, ...], Target] = {}
+    for each in targets:
+        found.setdefault(
+            (each.file, each.sheet, each.row, each.column) if each.row else each.key, each
+        )
+    return tuple(found.values())
+
+
+def _rank(query: Query, asking: Asking, order: Sequence[str]) -> tuple[object, ...]:
+    """Eligibility before serogroup before dates, and so on; within a topic, columns and gravest first."""
+    rule = query.rules[0].partition(".")[0]
+    place = order.index(rule) if rule in order else -1
+    kind = KINDS.index(query.kind)
+    return (
+        asking.order.index(query.topic),
+        kind,
+        query.patient is not None,
+        place,
+        query.patient or "",
+        query.id,
+    )

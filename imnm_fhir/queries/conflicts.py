@@ -1,0 +1,22 @@
+"""The question that a contradiction asks: between two answers, or between an answer and the source."""
+
+from dataclasses import replace
+
+from imnm_fhir.languages import translatable, translate
+from imnm_fhir.queries.answers import Standing
+from imnm_fhir.queries.model import Query, Target
+
+ANSWERS_DIFFER = translatable("Two people answered this differently. Which answer is right?")
+SOURCE_DIFFERS = "A correction is recorded for this cell, and the source now says something else. Which is right?"
+
+
+def conflict_query(query: Query, why: str, standing: Standing, language: str) -> Query:
+    """The query with the question that settles the contradiction; what was said stands in its thread."""
+    if why == "answers":
+        return replace(query, question=translate(ANSWERS_DIFFER, language))
+    target = query.target
+    last = standing.last
+    if last is not None and last.get("cell"):
+        target = Target(**{**last["cell"], "word": query.target.word})
+    others = tuple(each for each in query.targets if each.key != target.key)
+    return replace(query, question=translate(SOURCE_DIFFERS, language), targets=(target, *others))

@@ -1,0 +1,102 @@
+"""What the site is asked, neutrally, and apart from it what speaks for the finding."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from statistics import median
+from typing import Any
+
+from imnm_fhir.cohort import Cohort
+from imnm_fhir.findings import Finding, Rule, number_text
+from imnm_fhir.issues import Issue
+from imnm_fhir.languages import translate
+from imnm_fhir.queries.found import Found
+from imnm_fhir.queries.model import Target
+from imnm_fhir.values import Unreadable, read_number
+
+
+@cache
+def _readings() -> dict[str, str]:
+    """The questions about cells that could not be read, by rule."""
+    text = (files("imnm_fhir.expectations") / "queries.toml").read_text("utf-8")
+    raw: dict[str, Any] = tomllib.loads(text)
+    found: dict[str, str] = raw["readings"]["words"]
+    return found
+
+
+def question_of(asked: Issue | str, language: str, rules: Mapping[str, Rule] | None = None) -> str:
+    """The neutral question about a finding, or a question of the configuration, in `language`."""
+    if isinstance(asked, str):
+        return translate(asked, language)
+    if isinstance(asked, Finding) and rules is not None:
+        return rules[asked.rule].asked(language, asked.part)
+    readings = _readings()
+    return translate(readings.get(asked.rule, readings["other"]), language)
+
+
+def cell_evidence(
+    findings: Iterable[Issue],
+    targets: Sequence[Target],
+    language: str,
+    rules: Mapping[str, Rule],
+) -> str:
+    """What the rules say of the cells, and what stands in the others that they read."""
+    said = [_said(each, language, rules) for each in findings]
+    others = [f"{each.said}: {each.word or '-'}" for each in targets[1:]]
+    return "; ".join(dict.fromkeys([*said, *others]))
+
+
+def _said(finding: Issue, language: str, rules: Mapping[str, Rule]) -> str:
+    if not isinstance(finding, Finding):
+        return translate(finding.message, language)
+    rule = rules[finding.rule]
+    return rule.evidenced(language, finding) or rule.said(language, finding.part)
+
+
+def column_evidence(
+    found: Sequence[Found], cohort: Cohort, language: str, rules: Mapping[str, Rule]
+) -> str:
+    """How many rows of the column are affected, and where their numbers lie."""
+    own = found[0].own
+    rows = len({each.own.row for each in found})
+    in_all = _rows_of(cohort, own)
+    said = [
+        translate("{rows} of {all} rows are affected", language, rows=rows, all=max(in_all, rows))
+    ]
+    numbers = sorted(each for each in (_number(one.own.word) for one in found) if each is not None)
+    if numbers:
+        said.append(
+            translate(
+                "{count} of {rows} values lie between {low} and {high}, half of them below {middle}",
+                language,
+                count=len(numbers),
+                rows=rows,
+                low=number_text(numbers[0]),
+                high=number_text(numbers[-1]),
+                middle=number_text(median(numbers)),
+            )
+        )
+    said += [_said(each.finding, language, rules) for each in found[:1]]
+    return "; ".join(said)
+
+
+def _rows_of(cohort: Cohort, own: Target) -> int:
+    """The rows of the file that the column stands in."""
+    return sum(
+        source["rows_in"]
+        for about in cohort.manifest["sites"].values()
+        for source in about.get("sources") or []
+        if source["file"] == own.file and source.get("sheet") == own.sheet
+    )
+
+
+def _number(word: str | None) -> float | None:
+    """The number that a cell seems to hold; for a range of many cells this is near enough."""
+    if word is None:
+        return None
+    plain = word.replace(".", "").replace(",", ".") if "," in word else word
+    try:
+        return float(read_number(plain).value)
+    except Unreadable:
+        return None

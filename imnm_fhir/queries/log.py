@@ -1,0 +1,204 @@
+"""The log of a cohort's queries: JSON lines, each bound to the one before by its hash.
+
+The chain shows that a line was changed, taken out or put in; it does not show who wrote it. It stands
+beside the cohort's folder (`<cohort>.queries/log.jsonl`), survives the next delivery, and identifies
+patients: it stays at the site.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.written import alone_in, reason, replace_atomically
+
+LOG = "log.jsonl"
+Entry = dict[str, Any]
+FIRST = "0" * 64
+LINKS = ("seq", "prev", "hash")
+
+
+@dataclass(frozen=True)
+class Log:
+    """The entries of a log in order, and the folder that it stands in."""
+
+    folder: Path
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """The hash of the last entry: what a signature is bound to."""
+        return str(self.entries[-1]["hash"]) if self.entries else FIRST
+
+    @property
+    def id(self) -> str:
+        """What tells this log from any other: the hash of its first entry."""
+        return str(self.entries[0]["hash"])[:8] if self.entries else ""
+
+    @property
+    def redacted(self) -> int:
+        """How many entries were taken out for a patient who withdrew."""
+        return sum(bool(each.get("redacted")) for each in self.entries)
+
+    def of(self, *events: str) -> list[Entry]:
+        """The entries of these events, in order."""
+        return [each for each in self.entries if each.get("event") in events]
+
+
+def log_folder(cohort: Path) -> Path:
+    """The folder of a cohort's log: beside the cohort's own, so that the next delivery finds it."""
+    return cohort.with_name(f"{cohort.name}.queries")
+
+
+def read_log(folder: Path) -> Log:
+    """The log in `folder`, every link of its chain checked; an empty one where there is none.
+
+    Raises `ImnmFhirError` that names the first bad line.
+    """
+    lines = _lines(folder / LOG)
+    entries, fault = _checked(lines)
+    if fault:
+        raise ImnmFhirError(
+            f"{folder / LOG}, line {len(entries) + 1}: {fault}; nothing was done. See "
+            "imnm-fhir queries audit --repair, which keeps a copy"
+        )
+    return Log(folder, tuple(entries))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ImnmFhirError(f"{path}: cannot be read: {why}; restore it from a copy") from None
+
+
+def _checked(lines: Iterable[str]) -> tuple[list[Entry], str | None]:
+    """The entries up to the first bad line, and what is wrong with that line."""
+    entries: list[Entry] = []
+    before = FIRST
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return entries, "is no JSON"
+        if fault := _fault(entry, before, len(entries)):
+            return entries, fault
+        entries.append(entry)
+        before = entry["hash"]
+    return entries, None
+
+
+def _fault(entry: Any, before: str, seq: int) -> str | None:
+    if not isinstance(entry, dict) or not all(name in entry for name in LINKS):
+        return "is no entry of a log"
+    if entry["prev"] != before or entry["seq"] != seq:
+        return "does not follow the line before it: a line was taken out, put in or moved"
+    if not entry.get("redacted") and entry["hash"] != entry_hash(entry):
+        return "was changed after it was written"
+    return None
+
+
+def entry_hash(entry: Mapping[str, Any]) -> str:
+    """SHA-256 of an entry without its own hash."""
+    said = {name: value for name, value in entry.items() if name != "hash"}
+    return hashlib.sha256(_text(said).encode()).hexdigest()
+
+
+def _text(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def append(log: Log, entries: Iterable[Mapping[str, Any]]) -> Log:
+    """The log with these entries added, each with the time (UTC) and the system's user.
+
+    Raises `ImnmFhirError` where the log was written to meanwhile, or cannot be written.
+    """
+    new = list(entries)
+    if not new:
+        return log
+    try:
+        log.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ImnmFhirError(f"{log.folder}: cannot be made: {reason(error, log.folder)}") from None
+    with alone_in(log.folder):
+        if read_log(log.folder).head != log.head:
+            raise ImnmFhirError(
+                f"{log.folder / LOG}: was written to meanwhile; run the command again"
+            )
+        linked = _linked(log, new)
+        _write(log.folder / LOG, [*log.entries, *linked])
+    return Log(log.folder, (*log.entries, *linked))
+
+
+def _linked(log: Log, new: Iterable[Mapping[str, Any]]) -> list[Entry]:
+    linked: list[Entry] = []
+    at, user, before = datetime.now(UTC).isoformat(timespec="seconds"), _user(), log.head
+    for each in new:
+        entry = {**each, "seq": len(log.entries) + len(linked), "prev": before, "at": at}
+        entry |= {"user": user}
+        entry["hash"] = before = entry_hash(entry)
+        linked.append(entry)
+    return linked
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a system without names for its users
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _write(path: Path, entries: Iterable[Entry]) -> None:
+    text = "".join(f"{_text(each)}\n" for each in entries)
+    with replace_atomically(path) as unfinished:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        unfinished.write_text(text, "utf-8")
+
+
+def repair(folder: Path) -> tuple[Path, int]:
+    """Cut the log before its first bad line; the copy of the whole, and how many lines were cut.
+
+    Nothing is cut from a log whose chain holds.
+    """
+    path = folder / LOG
+    lines = _lines(path)
+    entries, fault = _checked(lines)
+    if fault is None:
+        raise ImnmFhirError(f"{path}: its chain holds; there is nothing to repair")
+    copy = folder / f"log.damaged.{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl"
+    with alone_in(folder):
+        shutil.copy2(path, copy)
+        _write(path, entries)
+    return copy, len(lines) - len(entries)
+
+
+def redact(log: Log, patient: str, site: str | None = None) -> Log:
+    """The log without what it says of a patient: the hashes stay, so that the chain still holds.
+
+    `site` is asked for where several sites use the same pseudonym. Written in one step.
+    """
+    entries = tuple(
+        _redacted(each) if _about(each, patient, site) else each for each in log.entries
+    )
+    if entries != log.entries:
+        with alone_in(log.folder):
+            _write(log.folder / LOG, entries)
+    return Log(log.folder, entries)
+
+
+def _redacted(entry: Entry) -> Entry:
+    return {name: entry[name] for name in LINKS} | {"redacted": True}
+
+
+def _about(entry: Entry, patient: str, site: str | None) -> bool:
+    return entry.get("patient") == patient and site in (None, entry.get("site"))
