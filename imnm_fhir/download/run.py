@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -84,6 +84,9 @@ def open_download(folder: Path) -> Iterator[Spool]:
             f"{folder}: {why}: free space and repeat the command, it goes on from where it was; the "
             "cohort that was there is as it was"
         ) from None
+    finally:
+        with suppress(OSError):  # it is kept where anything is in it
+            folder.rmdir()
 
 
 def download(
@@ -130,7 +133,6 @@ def conclude(spool: Spool, keep: bool) -> None:
         spool.save()
     else:
         spool.clear()
-        spool.folder.rmdir()
 
 
 def _read_all(

@@ -240,7 +240,8 @@ def _take(
     """Add the lines of a file; returns how many lacked the tag."""
     left_out = number = 0
     try:
-        for number, line in enumerate(_lines(path), 1):
+        for line in _lines(path):
+            number += 1
             resource = read_resource(line)
             kind, ident = resource.get("resourceType"), resource.get("id")
             if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
@@ -255,7 +256,7 @@ def _take(
                 progress(1000)
     except ValueError as error:
         raise ServerError(
-            f"{connection.base_url}: a file of the export, line {number + 1}: is no resource "
+            f"{connection.base_url}: a file of the export, line {number}: is no resource "
             f"({error}): repeat the command"
         ) from None
     if progress:

@@ -3,7 +3,7 @@
 import logging
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from imnm_fhir.errors import ServerError
 from imnm_fhir.server.connection import Connection
@@ -33,7 +33,7 @@ class Outcome:
     replaced: int = 0
     gone: int = 0
     late: int = 0
-    counted: bool = field(default=True)
+    counted: bool = True
 
     def add(self, settled: Settled) -> None:
         """Count what one settling did."""
@@ -54,31 +54,32 @@ def check_type(
     Raises ServerError when they still differ, since a part would be taken for the whole.
     """
     outcome = Outcome()
-    for turn in range(_ROUNDS):
+    outcome.add(spool.settle(kind))
+    total = _total(connection, queries, reading)
+    if total != outcome.kept and deletions_since:
+        spool.remove(kind, deleted_since(connection, kind, deletions_since) or ())
         outcome.add(spool.settle(kind))
-        total = _total(connection, queries) if not reading.left_out else None
+    for _ in range(_ROUNDS):
         if total == outcome.kept:
             return outcome
-        first = turn == 0 and deletions_since
-        deleted = deleted_since(connection, kind, deletions_since or "") if first else None
-        if deleted:
-            spool.remove(kind, deleted)
-            outcome.add(spool.settle(kind))
-        if _compare(connection, spool, kind, queries, reading, total, outcome) and total is None:
-            outcome.add(spool.settle(kind))
-            outcome.counted = False
-            return outcome
-    outcome.add(spool.settle(kind))
-    total = _total(connection, queries)
+        same = _compare(connection, spool, kind, queries, reading, total, outcome)
+        outcome.add(spool.settle(kind))
+        if same and total is None:
+            return replace(outcome, counted=False)
+        total = _total(connection, queries, reading)
     if total == outcome.kept:
         return outcome
+    counts = "lists others" if total is None else f"counts {total}"
     raise ServerError(
-        f"{connection.base_url}: {outcome.kept} {kind} came, but the server counts {total}: somebody "
-        "may be writing to it; repeat the import"
+        f"{connection.base_url}: {outcome.kept} {kind} came, but the server {counts}: somebody may be "
+        "writing to it; repeat the import"
     )
 
 
-def _total(connection: Connection, queries: Sequence[Query]) -> int | None:
+def _total(connection: Connection, queries: Sequence[Query], reading: Reading) -> int | None:
+    """The server's count; None where it does not count, or counts what lacks the tag as well."""
+    if reading.left_out:
+        return None
     total = 0
     for query in queries:
         count = count_query(connection, query)

@@ -31,12 +31,14 @@ def read_everything(
     or gives no whole answer.
     """
     left_out, done = 0, int(spool.state.get("patients_done", 0))
-    for number in range(done, len(patients)):
-        left_out += _read_patient(connection, spool, patients[number], tag, page_size, progress)
-        spool.state["patients_done"] = number + 1
-        if number % _SAVED == 0:
-            spool.save()
-    spool.save()
+    try:
+        for number in range(done, len(patients)):
+            left_out += _read_patient(connection, spool, patients[number], tag, page_size, progress)
+            spool.state["patients_done"] = number + 1
+            if number % _SAVED == 0:
+                spool.save()
+    finally:
+        spool.save()
     return left_out
 
 

@@ -145,7 +145,7 @@ def stand_in(
                     self.wfile.flush()
                     sleep(answer.drip)
 
-        do_POST = do_PUT = do_GET
+        do_POST = do_PUT = do_DELETE = do_GET
 
         def log_message(self, *args: object) -> None:
             pass
