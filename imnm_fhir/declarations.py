@@ -63,7 +63,8 @@ class ValueSet:
     """The values that a coded element may take.
 
     `local`: published as the project's CodeSystem. `system`: the values are the codes of a required
-    FHIR binding, written as they are.
+    FHIR binding, written as they are. `usages`: what short words mean where they stand together; a
+    site that means something else by them has to say so.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ValueSet:
     local: bool
     codes: Mapping[str, Code]
     system: str | None = None
+    usages: tuple[Mapping[str, str], ...] = ()
 
     @cached_property
     def keys_by_code(self) -> dict[tuple[str, str], str]:

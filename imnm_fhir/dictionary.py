@@ -53,9 +53,9 @@ ELEMENT_KEYS = (
 CODE_KEYS = ("definition", "labels", "codes", "also")
 KINDS: dict[str, type] = {
     "definition": str, "labels": dict, "names": list, "columns": dict, "also": list, "units": list,
-    "range": dict, "takes": list,
+    "range": dict, "takes": list, "usages": list,
 }  # fmt: skip
-SET_KEYS = ("definition", "local", "system", "codes")
+SET_KEYS = ("definition", "local", "system", "codes", "usages")
 MARK = re.compile(r"[SLPV]|[RV]\d+[a-z]?")  # of domain sources
 Raw = dict[str, Any]
 
@@ -150,7 +150,10 @@ def _value_set(file: _File, name: str, raw: Raw) -> ValueSet:
         for pair in sorted(codes[key].accepted & seen.keys()):
             file.fault(f"{name}.codes.{key}", f"shares code {pair[1]} with {seen[pair]}")
         seen |= dict.fromkeys(codes[key].accepted, key)
-    return ValueSet(name, raw["definition"], raw["local"], codes, system)
+    usages = tuple(raw.get("usages", ()))
+    for meaning in {meaning for usage in usages for meaning in usage.values()} - codes.keys():
+        file.fault(name, f"usages: no code is called '{meaning}'")
+    return ValueSet(name, raw["definition"], raw["local"], codes, system, usages)
 
 
 def _own_coding(name: str, local: bool, system: str | None, key: str, entry: Raw) -> Coding | None:

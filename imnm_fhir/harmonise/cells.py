@@ -5,7 +5,7 @@ Every text of a column is converted once, however many rows have it.
 
 from collections.abc import Callable
 
-from imnm_fhir.harmonise.numbers import number_cell
+from imnm_fhir.harmonise.numbers import number_cell, titre_cell
 from imnm_fhir.harmonise.outcomes import (
     NOT_AVAILABLE,
     NOTHING,
@@ -53,7 +53,7 @@ def _code_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     meaning = reading.meaning(text)
     if meaning is not None:
         return value_cell({reading.field: meaning or None})
-    return _unknown_word(reading, text)
+    return titre_cell(reading, given) or _unknown_word(reading, text)
 
 
 def _unknown_word(reading: Reading, text: str) -> Cell:

@@ -20,6 +20,7 @@ from imnm_fhir.sites.contents import unit_text
 from imnm_fhir.sites.fields import DOSE
 from imnm_fhir.sites.plan import Reading, SourceUnit
 from imnm_fhir.sites.styles import decimal_sign, number_in_style
+from imnm_fhir.sites.titres import UNIT, read_titre
 from imnm_fhir.sites.unit_of import is_rate, source_unit, wants_unit
 from imnm_fhir.units import convert
 from imnm_fhir.values import (
@@ -48,6 +49,8 @@ def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     try:
         if meaning is not None:
             return _with_unit(reading, Number(meaning, None), None, None, given)
+        if titre := titre_cell(reading, given):
+            return titre
         if reading.element and reading.element.graded and reading.field == "value_number":
             graded = _graded(reading, reading.element, text, given)
             if graded is not None:
@@ -58,6 +61,30 @@ def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
         return _with_unit(reading, number, None, None, given)
     except Unreadable as error:
         return _otherwise(reading, given, error)
+
+
+def titre_cell(reading: Reading, given: tuple[Given, ...]) -> Cell | None:
+    """The cell `1:320` of an antibody: a number whose unit stands in the cell; None where it is none."""
+    try:
+        titre = read_titre(reading, given[0].text)
+    except Unreadable as error:
+        return unreadable_cell(error)
+    if titre is None:
+        return None
+    beside = reading.unit
+    if reading.unit_column is not None and given[1].text:
+        found = _unit_of_row(reading, reading.unit_column, given[1].text)
+        beside = found if isinstance(found, SourceUnit) else beside
+    if beside is not None and beside.stored != UNIT:
+        return issue_cell(
+            "unit-conflict", "is a titre, which the unit beside it is not; correct one"
+        )
+    fields: dict[str, object] = {"value_number": titre.number.value, "unit": UNIT}
+    if titre.number.comparator:
+        fields["comparator"] = titre.number.comparator
+    if titre.word is not None:
+        fields[reading.field] = reading.meaning(titre.word)
+    return value_cell(fields)
 
 
 def _graded(reading: Reading, element: Element, text: str, given: tuple[Given, ...]) -> Cell | None:

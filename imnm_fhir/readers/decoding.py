@@ -21,8 +21,11 @@ WESTERN = frozenset(
     "áéíóúàèìòùâêîôûäëïöüãõñçåæøœßÿýšžÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÄËÏÖÜÃÕÑÇÅÆØŒÝŠŽ¿¡ºª°µ±×²³½«»€£§·–—…“”‘’„•®\u00a0´"
 )
 INSIDE_WORD = re.compile(
-    r"(?<=[a-z])[^\x00-\x7f\w’‘´·](?=[a-z])"
-)  # a sign where a letter should be
+    r"(?<=[a-z])(?:[^\x00-\x7f\w’‘´·](?=[a-z])|[À-ÖØ-ÞŠŽŸ](?![A-Z]))"
+)  # a sign, or a capital, where a small letter should be
+TOGETHER = re.compile(r"[^\x00-\x7f]{2}")  # rare in western words, the rule in Japanese ones
+FEW = 16  # bytes beyond ASCII; of fewer a statistical guess is mostly wrong (few Japanese signs: half)
+CAUTION = "few characters tell; look at the accents"
 
 
 def decode(source: Source, content: bytes, encoding: str | None) -> tuple[str, str]:
@@ -87,8 +90,14 @@ def _legacy(source: Source, content: bytes) -> tuple[str, str]:
         text = ""
     foreign = Counter(ASCII.sub("", text))
     likely = sum(count for char, count in foreign.items() if char in WESTERN)
-    if foreign and likely >= 0.9 * foreign.total() and not INSIDE_WORD.search(text):
-        return "cp1252", "not UTF-8, reads like western European"
+    odd = INSIDE_WORD.search(text) or (foreign.total() < FEW and TOGETHER.search(text))
+    if foreign and likely >= 0.9 * foreign.total() and not odd:
+        caution = f"; {CAUTION}" if foreign.total() < FEW else ""
+        return "cp1252", f"not UTF-8, reads like western European{caution}"
+    if sum(byte > 0x7F for byte in content) < FEW:
+        raise source.error(
+            f"too few characters beyond ASCII to tell its encoding; {ADVICE} in the mapping (encoding)"
+        )
     from charset_normalizer import from_bytes
 
     guess = from_bytes(content).best()

@@ -12,8 +12,9 @@ from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.plan import FactPlan, Reading
 from imnm_fhir.sites.split import split_cell
 from imnm_fhir.sites.styles import TO_DECLARE, undeclared_style
+from imnm_fhir.sites.titres import read_titre
 from imnm_fhir.sites.unit_of import source_unit
-from imnm_fhir.values import fold
+from imnm_fhir.values import Unreadable, fold
 
 CODED = ("code", "boolean", "element", "text")
 MANY = 10  # more than one patient in ten on several rows makes a long table
@@ -77,7 +78,14 @@ def known_word(reading: Reading, text: str) -> bool:
     """Whether the word of a coded column is mapped, to a value or to a missing reason."""
     folded = fold(text)
     known = folded in reading.missing or folded in (reading.words or {})
-    return not folded or known or reading.leaves(folded)
+    return not folded or known or reading.leaves(folded) or _is_titre(reading, text)
+
+
+def _is_titre(reading: Reading, text: str) -> bool:
+    try:
+        return read_titre(reading, text) is not None
+    except Unreadable:  # a titre in another style: an issue of its cell
+        return True
 
 
 def _distinct(fitted: TablePlan, reading: Reading, rows: list[int] | None) -> list[str]:

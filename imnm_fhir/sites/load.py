@@ -190,6 +190,7 @@ def _own(section: Section, common: Mapping[str, Any]) -> dict[str, Any]:
         "words": section.words("words"),
         "unit": section.text("unit"),
         "many_to_one": section.flag("many_to_one") or False,
+        "meant": section.flag("meant") or False,
     }
 
 

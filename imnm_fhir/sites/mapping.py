@@ -33,6 +33,7 @@ class Beside:
     common_missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     style: Style = Style()
     many_to_one: bool = False
+    meant: bool = False
     unmapped: str = "stop"
 
 
@@ -63,6 +64,7 @@ class Target:
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     common_missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     many_to_one: bool = False
+    meant: bool = False
     keep: str | None = None
     unmapped: str = "stop"
     optional: bool = False

@@ -41,6 +41,7 @@ class Reading:
     `unit_column`. `reference` is the column of the upper limit that a multiple is turned by.
     `elsewhere` are the words that another target of the same column takes, and
     `free_text_elsewhere` says that another keeps any text: such words are none of this reading's.
+    `takes_titre`: a cell may say `1:320`, which no other column of the fact does.
     """
 
     column: str
@@ -68,6 +69,7 @@ class Reading:
     elsewhere: frozenset[str] = frozenset()
     free_text_elsewhere: bool = False
     optional: bool = False
+    takes_titre: bool = False
 
     def meaning(self, text: str) -> str | None:
         """What the mapping's words say of the text; None where they do not know it."""

@@ -11,7 +11,7 @@ from imnm_fhir.sites.fields import carries, kind_of, reason_field
 from imnm_fhir.sites.mapping import FILL_IN, Beside, SiteMapping, Style, Target, Words
 from imnm_fhir.sites.plan import Reading, SourceUnit
 from imnm_fhir.sites.unit_of import source_unit
-from imnm_fhir.sites.words import code_values, column_words, many_to_one
+from imnm_fhir.sites.words import code_values, column_words, many_to_one, value_set_of
 from imnm_fhir.values import MISSING_REASONS, DateStyle, fold, fold_words
 from imnm_fhir.values.words import FoldedWords
 
@@ -42,6 +42,7 @@ class Source:
     common_missing: Mapping[str, str]
     style: Style
     many_to_one: bool
+    meant: bool
     unmapped: str
     optional: bool
     keep: str | None = None
@@ -144,7 +145,25 @@ def _words(
                 f"{listed(map(repr, several))} all become '{meaning}'; say many_to_one = true, "
                 'or keep = "value_text" to keep the word too'
             )
+    if own and kind == "code" and not source.meant:
+        _check_usage(context, element, source, words or {})
     return words
+
+
+def _check_usage(
+    context: Context, element: Element | None, source: Source, words: Mapping[str, str]
+) -> None:
+    """Raise where the words mean something else than is usual where they stand together."""
+    value_set = value_set_of(context.dictionary, element, source.field)
+    for usage in value_set.usages if value_set else ():
+        usual = {fold(word): meaning for word, meaning in usage.items()}
+        given = {word: words.get(word) for word in usual}
+        if all(given.values()) and given != usual:
+            said = ", ".join(f"{word} = {meaning}" for word, meaning in usage.items())
+            raise ImnmFhirError(
+                f"these words usually say {said}, and the mapping says otherwise; correct it, or say "
+                "meant = true where the site's own key says so"
+            )
 
 
 def written_words(context: Context, words: Words) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from imnm_fhir.sites.fields import DOSE, MADE_HERE, default_field, fields_of, ki
 from imnm_fhir.sites.mapping import FILL_IN, SiteFile, SiteMapping, Target
 from imnm_fhir.sites.plan import FactPlan, FilePlan, Reading, SitePlan
 from imnm_fhir.sites.readings import Context, Source, make_reading, source_beside, source_of
+from imnm_fhir.sites.titres import has_titres
 from imnm_fhir.sites.unit_of import own_unit, source_unit, unit_in_header, wants_unit
 from imnm_fhir.sites.words import code_values
 from imnm_fhir.units import is_ucum
@@ -244,7 +245,14 @@ def _readings(context: Context, sources: list[Source], element: Element) -> list
             by_field[field] = _with_unit(context, each, unit, limit, element)
     if unit is not None and not any(each.unit_column is unit for each in by_field.values()):
         context.fault(unit.line, unit.column, f"{element.name} has no number that takes this unit")
-    return list(by_field.values())
+    return [_with_titre(each, element, by_field) for each in by_field.values()]
+
+
+def _with_titre(reading: Reading, element: Element, by_field: Mapping[str, Reading]) -> Reading:
+    """The reading that may find a titre in its cells: the number's, the result's where there is none."""
+    takes = "value_number" if "value_number" in by_field else "value_code"
+    found = reading.field == takes and has_titres(element)
+    return replace(reading, takes_titre=True) if found else reading
 
 
 def _with_unit(

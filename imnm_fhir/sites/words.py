@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from imnm_fhir.dictionary import Element, ValueSet, load_dictionary
+from imnm_fhir.dictionary import Dictionary, Element, ValueSet, load_dictionary
 from imnm_fhir.drugs import drug_words
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import listed, near
@@ -95,13 +95,9 @@ def code_values(element: Element | None, column: str, language: str) -> dict[str
 
     Drugs and diseases of other groups than the element takes are left out.
     """
-    dictionary = load_dictionary()
-    name = dictionary.column_value_sets.get(column)
-    if column == "value_code":
-        name = element.value_set if element else None
-    if name is None:
+    value_set = value_set_of(load_dictionary(), element, column)
+    if value_set is None:
         return None
-    value_set = dictionary.value_sets[name]
     takes = element.attributes.get("takes") if element and column == "value_code" else None
     words = value_set_words(value_set, (language, "en"))
     return {
@@ -109,6 +105,14 @@ def code_values(element: Element | None, column: str, language: str) -> dict[str
         for word, key in words.items()
         if not takes or value_set.codes[key].attributes.get("group") in takes
     }
+
+
+def value_set_of(dictionary: Dictionary, element: Element | None, column: str) -> ValueSet | None:
+    """The value set of a coded column, None where it holds no codes."""
+    name = dictionary.column_value_sets.get(column)
+    if column == "value_code":
+        name = element.value_set if element else None
+    return dictionary.value_sets[name] if name is not None else None
 
 
 def _allowed(words: Mapping[str, str], values: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -248,6 +248,15 @@ def test_coded_results_of_antibodies() -> None:
     assert "contradict" in refused(observation("93493-5", valueCodeableConcept=both))
 
 
+def test_a_titre_as_a_ratio() -> None:
+    said = {"numerator": {"value": 1}, "denominator": {"value": 320, "comparator": ">="}}
+    row = only("observations", observation("8061-4", valueRatio=said))
+    assert (row["element"], row["value_number"], row["comparator"], row["unit"]) == (
+        "ana", "320", ">=", "{titer}",
+    )  # fmt: skip
+    assert refused(observation("8061-4", valueRatio={**said, "numerator": {"value": 2}}))
+
+
 def test_values_of_another_type_than_the_element_has() -> None:
     assert "value_boolean" in refused(observation(valueBoolean=True))
     assert "is no unit of the element" in refused(

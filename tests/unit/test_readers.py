@@ -52,7 +52,10 @@ def test_a_plain_table(tmp_path: Path) -> None:
         ("utf-32", "encoding utf-32 (by its byte order mark)"),
         ("utf-16-le", "encoding utf-16-le (by its zero bytes)"),
         ("utf-16-be", "encoding utf-16-be (by its zero bytes)"),
-        ("cp1252", "encoding cp1252 (not UTF-8, reads like western European)"),
+        (
+            "cp1252",
+            "encoding cp1252 (not UTF-8, reads like western European; few characters tell; look at the accents)",
+        ),
     ],
 )
 def test_encodings_are_detected_and_said(tmp_path: Path, encoding: str, said: str) -> None:
@@ -61,6 +64,20 @@ def test_encodings_are_detected_and_said(tmp_path: Path, encoding: str, said: st
     assert table.header == ("NHC", "Éxitus", "Fecha inicio síntomas")
     assert table.columns["Éxitus"] == ["Sí"]
     assert table.said[0] == said
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("患者", "shift-jis"), ("患者は", "euc-jp"), ("café", "mac-roman"), ("durée", "cp850")],
+)
+def test_too_few_characters_are_no_ground_for_a_guess(
+    tmp_path: Path, text: str, encoding: str
+) -> None:
+    path = tmp_path / "site.csv"
+    path.write_bytes(f"id;note\n1;{text}\n".encode(encoding))
+    with pytest.raises(ImnmFhirError, match=r"too few characters beyond ASCII.*name its encoding"):
+        read_tables(path)
+    assert read_tables(path, encoding=encoding)[0].columns["note"] == [text]
 
 
 def test_an_encoding_that_is_none_of_these_is_a_guess_that_says_so(tmp_path: Path) -> None:

@@ -318,3 +318,32 @@ def test_long_table_whose_rows_nothing_tells_apart() -> None:
         check_site_mapping(site(SEX, more=more % ("", "")), [wide, long])
     for record, date in (('record = "N"\n', ""), ("", 'F = { field = "date" }\n')):
         check_site_mapping(site(SEX, more=more % (record, date)), [wide, long])
+
+
+# --- Words that usually mean something else
+
+
+@pytest.mark.parametrize(
+    ("words", "usual"),
+    [
+        ('{ M = "male", V = "female" }', "M = female, V = male"),
+        ('{ m = "male", h = "female", x = "other" }', "M = female, H = male"),
+        ('{ 1 = "female", 2 = "male" }', "1 = male, 2 = female"),
+        ('{ F = "male", M = "female" }', "F = female, M = male"),
+    ],
+)
+def test_words_against_their_usual_meaning_are_refused_unless_they_are_meant(
+    words: str, usual: str
+) -> None:
+    line = f'"Sexo" = {{ element = "sex", words = {words} }}\n'
+    cells = [patients({"CPK": ["1"]})]
+    with pytest.raises(Problems, match=usual):
+        check_site_mapping(site(line.replace(" }\n", ", optional = true }\n")), cells)
+    here = line.replace(" }\n", ", meant = true, unmapped = 'issue' }\n")
+    check_site_mapping(site(here), cells)
+
+
+@pytest.mark.parametrize("words", ['{ M = "female", V = "male" }', '{ M = "male", F = "female" }'])
+def test_usual_words_pass(words: str) -> None:
+    line = f'"Sexo" = {{ element = "sex", unmapped = "issue", words = {words} }}\n'
+    check_site_mapping(site(line), [patients({"CPK": ["1"]})])

@@ -26,6 +26,7 @@ DATES = (
     "deceasedDateTime",
     "performedDateTime",
 )
+TITRE = "{titer}"
 PERIODS = ("effectivePeriod", "performedPeriod")
 REFERENCES = {"subject": "Patient", "managingOrganization": "Organization"}
 # Fields of a Medication that say nothing of which drug it is, or nothing at all.
@@ -48,6 +49,7 @@ def normalise(resource: Resource, resolve: Resolve, medication: Medication) -> d
     _gender(out)
     if isinstance(out.get("valueInteger"), int) and "valueQuantity" not in out:
         out["valueQuantity"] = {"value": out.pop("valueInteger")}
+    _titre(out)
     return {key: _quantities(value) for key, value in out.items()}
 
 
@@ -132,6 +134,21 @@ def _gender(out: dict[str, Any]) -> None:
     """`unknown` without a reason is the reason `unknown`."""
     if out.get("gender") == "unknown" and "_gender" not in out:
         out["_gender"] = {"extension": [{"url": ABSENT, "valueCode": "unknown"}]}
+
+
+def _titre(out: dict[str, Any]) -> None:
+    """A dilution of 1:n as n {titer}, where neither part has a unit of its own."""
+    ratio = as_mapping(out.get("valueRatio"))
+    one, dilution = (as_mapping(ratio.get(part)) for part in ("numerator", "denominator"))
+    plain = ratio.keys() == {"numerator", "denominator"} and one.keys() == {"value"}
+    if (
+        plain
+        and one["value"] in ("1", 1)
+        and {"value"} <= dilution.keys() <= {"value", "comparator"}
+    ):
+        unit = {"unit": TITRE, "system": load_project().system("ucum"), "code": TITRE}
+        out["valueQuantity"] = {**dilution, **unit}
+        del out["valueRatio"]
 
 
 def _quantities(value: Any) -> Any:
