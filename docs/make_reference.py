@@ -184,11 +184,12 @@ def _value(code: Code) -> tuple[str, ...]:
 def rules_page() -> str:
     """The catalogue of validation rules."""
     rules = load_catalogue()
+    reads = _reads()
     return "\n\n".join(
         [
             "# Rules",
-            f"The {len(rules)} rules that `imnm-fhir validate` runs, each declared once in"
-            " `expectations/rules.toml`. A rule is violated, satisfied, not applicable, or it"
+            f"The {len(rules)} rules, each declared once in `expectations/rules.toml`. All are asked by"
+            " `imnm-fhir validate` but those whose limits name another command. A rule is violated, satisfied, not applicable, or it"
             " *cannot be judged*, because a date is too coarse or a value was not sent; that is"
             " counted and is no finding.",
             table(
@@ -202,8 +203,9 @@ def rules_page() -> str:
             ),
             "Which rows break a rule stands under the same id in the Great Expectations suites"
             " (`expectations/*.yaml`: one per table, and `cases.yaml` for rules across the facts of a"
-            " patient) or in SQL (`across_sites.sql`); a rule that stands in one place only is an error."
-            " Each has a planted fault and a near miss in `tests/spec/rules_cases.toml`. A date is two"
+            " patient) or in SQL (`within_sites.sql`, `across_sites.sql`); a rule that stands in one place"
+            " only is an error. Each has a planted fault and a near miss in `tests/spec/rules_cases.toml`"
+            " or `sites_cases.toml`. A date is two"
             " days, the earliest and the latest that it may mean, and `sure` in a suite names the columns"
             " under which the rule must be broken as well: `2019-03` neither breaks nor keeps a limit"
             " that lies inside March.",
@@ -211,16 +213,46 @@ def rules_page() -> str:
             " [study](study.md)). Sources: `L` logical, `P` a default of this project, `S` the"
             " Madrid cohort paper, `R` and `V` with a number those of the [domain page](../domain.md).",
             table(
-                ("rule", "what is wrong", "kind", "category", "limits", "what to do", "source"),
-                [row for rule in rules.values() for row in _rule(rule)],
+                ("rule", "what is wrong", "kind", "category", "limits", "reads", "source"),
+                [row for rule in rules.values() for row in _rule(rule, reads)],
+            ),
+            "## What to do, and what the site is asked",
+            table(
+                ("rule", "what to do", "question", "evidence"),
+                [
+                    (rule.id, rule.advised("en"), rule.asked("en"), _evidence(rule))
+                    for rule in rules.values()
+                ],
             ),
         ]
     )
 
 
-def _rule(rule: Rule) -> Iterator[tuple[str, ...]]:
+def _reads() -> dict[str, str]:
+    """By rule, the elements (or groups of them) and columns that its checks read."""
+    rules = load_catalogue()
+    found: dict[str, dict[str, None]] = {}
+    for check in read_suites(expectations(), rules, known_columns()):
+        for at in check.at:
+            name = ", ".join(at.elements) if len(at.elements) < 4 else f"{len(at.elements)} elements"
+            said = f"{name}.{at.field}" if at.elements else f"{at.table}.{at.field}"
+            found.setdefault(check.rule, {})[said] = None
+    for query in read_queries(expectations(), rules):
+        found.setdefault(query.rule, {})[f"whole sites ({query.file})"] = None
+    return {rule: ", ".join(each) for rule, each in found.items()}
+
+
+def _evidence(rule: Rule) -> str:
+    said = [rule.evidence, *(part.evidence for part in rule.parts.values())]
+    return " / ".join(dict.fromkeys(each for each in said if each))
+
+
+def _rule(rule: Rule, reads: dict[str, str]) -> Iterator[tuple[str, ...]]:
     limits = ", ".join(f"{name} = {value}" for name, value in rule.limits.items())
-    whole = rule.kind, rule.category, limits, rule.advised("en"), rule.source
+    boundary = (rule.boundary or "").format(**rule.limits)
+    command = f"asked by `imnm-fhir {rule.runs}`" if rule.runs != "validate" else ""
+    about = "; ".join(each for each in (limits, boundary, command) if each)
+    whole = rule.kind, rule.category, about, reads.get(rule.id, ""), rule.source
     yield anchor(rule.id), rule.said("en"), *whole
     for part in rule.parts.values():
         said = rule.said("en", part.name)

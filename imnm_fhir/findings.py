@@ -81,7 +81,8 @@ class Rule:
 
     `question` asks the site and leads to no answer; `evidence` (empty where there is none) says what
     speaks for the finding, with numbers of the data; `converted` reads the limits in another unit
-    (from, to). `boundary` says in words on which side the limit itself lies.
+    (from, to). `boundary` says in words on which side the limit itself lies. `runs` is the command
+    that asks the rule: validate, check-table, table1 or pool.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Rule:
     evidence: str = ""
     converted: tuple[str, str] | None = None
     boundary: str | None = None
+    runs: str = "validate"
 
     def part(self, name: str | None) -> Part:
         """The part called `name`; the rule as a whole where it is None."""

@@ -28,6 +28,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 RULES = "rules"
+DEMANDED = "demanded"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Study:
     pulse_rate_unit: str
     start_rate_unit: str
     visits: Mapping[str, Visit]
+    demanded: Mapping[str, int] = field(default_factory=dict)  # percent of patients by element
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
 
@@ -100,7 +102,7 @@ def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 def _study(raw: Mapping[str, Any]) -> Study:
     about, variants = raw["study"], dict(raw["variants"])
     serogroup = tuple(sorted(variants.pop("serogroup")))
-    apart = ("study", "variants", "visits", RULES)
+    apart = ("study", "variants", "visits", DEMANDED, RULES)
     limits = {
         section: {name: value for name, value in entries.items() if isinstance(value, int)}
         for section, entries in raw.items()
@@ -118,6 +120,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
         pulse_rate_unit=raw["pulse"]["rate_unit"],
         start_rate_unit=raw["pulse"]["start_rate_unit"],
         visits={name: Visit(**each) for name, each in raw["visits"].items()},
+        demanded=raw[DEMANDED],
         rules=raw.get(RULES, {}),
     )
     return Study(**{**vars(study), "hash": _hash(study)})
@@ -145,6 +148,8 @@ def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
             faults.append((section, "", _unknown("section", section, defaults)))
         elif not isinstance(entries, dict):
             faults.append((section, "", f"must be a section of its own, [{section}]"))
+        elif section == DEMANDED:
+            faults += [each for name in entries for each in _demand_faults(name, entries[name])]
         elif section == "visits":
             faults += [
                 each for name in entries for each in _visit_faults(name, entries[name], defaults)
@@ -168,6 +173,17 @@ def _entry_faults(
             wrong = _value_fault(value, known[key])
             faults += [(section, key, wrong)] if wrong else []
     return faults
+
+
+def _demand_faults(name: str, value: Any) -> list[Fault]:
+    from imnm_fhir.dictionary import load_dictionary
+
+    elements = load_dictionary().elements
+    if name not in elements:
+        return [(DEMANDED, name, _unknown("element", name, elements))]
+    if type(value) is not int or not 0 <= value <= 100:
+        return [(DEMANDED, name, "must be a percentage, 0 to 100 (0: not demanded)")]
+    return []
 
 
 def _visit_faults(name: str, entries: Any, defaults: Mapping[str, Any]) -> list[Fault]:

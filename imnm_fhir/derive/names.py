@@ -13,7 +13,7 @@ STATIN, IMMUNOTHERAPY = "statin", "immunosuppressant"
 BIOPSY, EMG, MRI, PLASMA_EXCHANGE = "biopsy", "emg", "mri", "plasma_exchange"
 
 # observations that definitions read by name
-CK, WORST_MRC, MMT8, MRS = "ck", "worst_mrc", "mmt8", "mrs"
+CK, WORST_MRC, MMT8, MRS, WEIGHT = "ck", "worst_mrc", "mmt8", "mrs", "weight"
 VISIT_DATE, LAST_CONTACT = "visit_date", "last_contact"
 RESPONSE, SUBJECTIVE_CHANGE, RELAPSE = "response", "subjective_change", "relapse"
 HMGCR, SRP = "anti_hmgcr", "anti_srp"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from imnm_fhir.derive.clinic import done, first_day, listed, named
@@ -9,6 +10,7 @@ from imnm_fhir.derive.course import Course
 from imnm_fhir.derive.facts import Facts, Medication
 from imnm_fhir.derive.names import (
     ACTIVE,
+    BASELINE,
     COMPLETED,
     FOR_IMNM,
     GLUCOCORTICOID,
@@ -17,6 +19,7 @@ from imnm_fhir.derive.names import (
     MONTH_6,
     PLASMA_EXCHANGE,
     STATIN,
+    WEIGHT,
 )
 from imnm_fhir.derive.periods import (
     UNKNOWN,
@@ -32,6 +35,7 @@ from imnm_fhir.derive.periods import (
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.study import Study
 
+_UNDATED = 100_000  # days: a weight of no day comes after all others
 CLASSES = ("none", "mono", "bi", "poly")
 Judge = Callable[["Drug"], bool | None]
 
@@ -201,7 +205,7 @@ def treatment_columns(
         "treatments": named(drug.row for drug in counted),
         "treatments_not_counted": named(drug.row for drug in treatment.drugs if not drug.for_imnm),
         "glucocorticoid_ever": _ever(treatment, GLUCOCORTICOID),
-        **_start_rate(counted, study),
+        **_start_rate(facts, counted, study),
         "first_treatment_earliest": first.earliest,
         "first_treatment_latest": first.latest,
         "first_treatment_drugs": listed(drug.name for drug in counted if drug.start == first),
@@ -227,23 +231,43 @@ def _ever(treatment: Treatment, substance: str) -> bool | None:
     )
 
 
-def _start_rate(counted: list[Drug], study: Study) -> dict[str, Any]:
-    """The dose by weight of the first glucocorticoid, where one alone starts first; no pulses."""
+def _start_rate(facts: Facts, counted: list[Drug], study: Study) -> dict[str, Any]:
+    """The dose by weight of the first glucocorticoid, where one alone starts first; no pulses.
+
+    A dose per day is divided by the weight that was measured nearest to its start.
+    """
     rows = [
         drug
         for drug in counted
         if GLUCOCORTICOID in drug.substances and drug.start.day and not _is_pulse(drug.row, study)
     ]
     first = min((drug.start.day for drug in rows if drug.start.day), default=None)
-    rates = {
-        (float(drug.row.rate_number), drug.row.rate_unit)
-        for drug in rows
-        if drug.start.day == first
-        and drug.row.rate_number
-        and drug.row.rate_unit == study.start_rate_unit
-    }
-    rate, unit = rates.pop() if len(rates) == 1 else (None, None)
+    starting = [drug for drug in rows if drug.start.day == first]
+    rates = {_rate_by_weight(drug, facts, study) for drug in starting} - {None}
+    rate = rates.pop() if len(rates) == 1 else None
+    unit = None if rate is None else study.start_rate_unit
     return {"glucocorticoid_start_rate": rate, "glucocorticoid_start_rate_unit": unit}
+
+
+def _rate_by_weight(drug: Drug, facts: Facts, study: Study) -> float | None:
+    row = drug.row
+    if row.rate_number is None or row.rate_unit is None:
+        return None
+    if row.rate_unit == study.start_rate_unit:
+        return float(row.rate_number)
+    weight = _weight_near(drug.start.day, facts) if row.rate_unit == study.pulse_rate_unit else None
+    return round(float(row.rate_number) / weight, 3) if weight else None
+
+
+def _weight_near(day: date | None, facts: Facts) -> float | None:
+    """The weight measured nearest to a day; without days that of the first examination."""
+    weights = [
+        (abs((at - day).days) if at and day else _UNDATED, row.time_point != BASELINE, row.number)
+        for row in facts.rows(WEIGHT)
+        if row.number and not row.comparator
+        for at in [facts.day_of(row).day]
+    ]
+    return min(weights)[2] if weights else None
 
 
 def _contradictions(facts: Facts, study: Study) -> dict[str, str]:

@@ -246,6 +246,7 @@ def _about(
         "cut_off": mapping.cut_off,
         "kind": mapping.kind,
         "legal_basis": mapping.legal_basis,
+        "relapse_definition": mapping.relapse_definition,
         "pseudonym": {
             "identifier": mapping.identifier,
             "method": mapping.pseudonymise,

@@ -10,6 +10,7 @@ from imnm_fhir.issues import Issue
 from imnm_fhir.report.words import Words
 from imnm_fhir.written import Cell
 
+VALIDATE = "validate"
 FINDING_COLUMNS = (
     "rule", "part", "kind", "category", "site", "patient", "table", "element", "time_point", "n",
     "file", "sheet", "row", "column", "value", "as_written", "sentence", "what_to_do", "facts", "waived_by",
@@ -144,7 +145,11 @@ def time_point_label(time_point: str | None, language: str) -> str | None:
 def unjudged_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
     """Rule, sentence, reason and number of patients, for all that could not be judged."""
     rules = rules_by_id(validation)
-    reasons = {"not sent": words("not_sent"), "not exact": words("not_exact")}
+    reasons = {
+        "not sent": words("not_sent"),
+        "not exact": words("not_exact"),
+        "too few": words("too_few"),
+    }
     return [
         [each.rule, words.sentence(rules[each.rule], part or None), reasons[reason], count]
         for each in validation.outcomes
@@ -162,7 +167,9 @@ def rule_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
         counts: list[Cell] = [None] * 4
         if found:
             counts = [found.violated, found.satisfied, found.unjudged, found.not_applicable]
-        changed = words("off") if each.off else ", ".join(each.changed)
+        changed = ", ".join(each.changed)
+        if each.off or rule.runs != VALIDATE:
+            changed = words("off") if each.off else words("elsewhere", command=rule.runs)
         about = [rule.id, words.sentence(rule), words(rule.kind), words(rule.category)]
         rows.append([*about, rule.source, limits, *counts, changed])
     return rows

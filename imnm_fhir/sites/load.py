@@ -82,6 +82,7 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
         language=site.required_text("language"),
         legal_basis=site.text("legal_basis"),
         legal_basis_line=faults.line(("site", "legal_basis")),
+        relapse_definition=site.text("relapse_definition"),
         identifier=identifier,
         pseudonymise=pseudonymise,
         cut_off=_cut_off(delivery),

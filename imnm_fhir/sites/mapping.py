@@ -105,6 +105,7 @@ class SiteMapping:
     language: str
     legal_basis: str | None
     legal_basis_line: int
+    relapse_definition: str | None
     identifier: str
     pseudonymise: str
     cut_off: str

@@ -22,9 +22,10 @@ from imnm_fhir.issues import CATEGORIES, KINDS
 
 FILE = "rules.toml"
 NEEDED = {"kind", "category", "source", "sentence", "advice", "question"}
-RULE_KEYS = NEEDED | {"limits", "parts", "evidence", "converted", "boundary"}
+RULE_KEYS = NEEDED | {"limits", "parts", "evidence", "converted", "boundary", "runs"}
 PART_KEYS = {"kind", "category", "sentence", "question", "evidence"}
 PLACEHOLDER = re.compile(r"{(\w*)}")
+VALIDATE = "validate"  # the command that asks a rule, unless it says another
 COUNTED = ("failing", "judged")  # patients of the finding's site; what every evidence may name
 
 
@@ -68,6 +69,7 @@ def _rule_faults(rule: str, raw: dict[str, Any]) -> list[str]:
     faults += [f"unknown key '{key}'" for key in sorted(set(raw) - RULE_KEYS)]
     faults += _value_faults(raw, raw.get("limits", {}))
     faults += _text_faults("advice", raw.get("advice"), raw.get("limits", {}))
+    faults += _text_faults("boundary", raw.get("boundary"), raw.get("limits", {}))
     for name, part in raw.get("parts", {}).items():
         found = [f"unknown key '{key}'" for key in sorted(set(part) - PART_KEYS)]
         found += _value_faults(part, raw.get("limits", {}))
@@ -122,6 +124,7 @@ def _rule(rule: str, raw: dict[str, Any]) -> Rule:
         if "converted" in raw
         else None,
         boundary=raw.get("boundary"),
+        runs=raw.get("runs", VALIDATE),
     )
 
 
@@ -149,9 +152,8 @@ def for_study(
         RuleSetting(each, _changes(rule, chosen), off=rule in chosen.get("off", []))
         for rule, each in rules.items()
     )
-    return {
-        rule: each for rule, each in rules.items() if rule not in chosen.get("off", [])
-    }, settings
+    on = {rule: each for rule, each in rules.items() if rule not in chosen.get("off", [])}
+    return {rule: each for rule, each in on.items() if each.runs == VALIDATE}, settings
 
 
 def _study_faults(catalogue: Mapping[str, Rule], chosen: Mapping[str, Any]) -> list[str]:

@@ -6,9 +6,9 @@ and `false`, so that a suite compares text with text.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib.resources.abc import Traversable
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.derive.columns import VISITS, case_columns
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.engine import open_engine
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.units import factor
 from imnm_fhir.validation.catalogue import expectations
 
 if TYPE_CHECKING:
@@ -37,11 +39,19 @@ ARROW_TYPES = {
 
 
 @dataclass(frozen=True)
-class Day:
-    """What the rules about future dates compare with: each site's cut-off, else today."""
+class Given:
+    """What the SQL is given beside the tables.
+
+    `today` and each site's cut-off, what future dates are compared with; `relapse_definitions` by
+    site ("" where a site file said none); the share of patients, by element, that the study demands;
+    the `limits` of the rules by rule and name.
+    """
 
     today: date
     cut_offs: Mapping[str, date | None]
+    relapse_definitions: Mapping[str, str | None] = field(default_factory=dict)
+    demanded: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def sections(folder: Traversable, file: str) -> dict[str, str]:
@@ -54,30 +64,35 @@ def sections(folder: Traversable, file: str) -> dict[str, str]:
 
 @contextmanager
 def open_tables(
-    tables: Mapping[str, "pa.Table"], day: Day
+    tables: Mapping[str, "pa.Table"], given: Given
 ) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """A DuckDB connection that holds the five tables, the dictionary and the macros of dates."""
+    """A DuckDB connection with the five tables, the dictionary, the limits and the macros of dates."""
     with open_engine(memory_limit="2GB") as engine:
         for name in TABLES:
             engine.register(name, _placed(tables[name]))
-        for name, table in {**_dictionary_tables(), "sites": _site_table(day)}.items():
+        known = {"sites": _site_table(given), "demanded": _demanded_table(given)}
+        for name, table in {**_dictionary_tables(), **known}.items():
             engine.register(name, table)
+        _set_limits(engine, given.limits)
         for statement in sections(expectations(), "tables.sql")["macros"].split(";"):
             if statement.strip():
                 engine.execute(statement)
         yield engine
 
 
-def table_frames(engine: "duckdb.DuckDBPyConnection") -> dict[str, "pd.DataFrame"]:
-    """The rows of the five tables, in the cohort's order."""
-    queries = sections(expectations(), "tables.sql")
-    return {name: _frame(engine, queries[name]) for name in TABLES}
+def table_frame(
+    engine: "duckdb.DuckDBPyConnection", table: str, columns: Collection[str] | None = None
+) -> "pd.DataFrame":
+    """The rows of one of the five tables, in the cohort's order; `columns`: those alone."""
+    return _frame(engine, sections(expectations(), "tables.sql")[table], columns)
 
 
-def case_frame(engine: "duckdb.DuckDBPyConnection", cases: "pa.Table") -> "pd.DataFrame":
+def case_frame(
+    engine: "duckdb.DuckDBPyConnection", cases: "pa.Table", columns: Collection[str] | None = None
+) -> "pd.DataFrame":
     """The rows of `cases` with the facts of facts.sql, in the order of `cases`."""
     engine.register("cases", _placed(cases))
-    return _frame(engine, (expectations() / "facts.sql").read_text("utf-8"))
+    return _frame(engine, (expectations() / "facts.sql").read_text("utf-8"), columns)
 
 
 def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]:
@@ -90,9 +105,9 @@ def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]
     fields = [
         (name, getattr(pa, ARROW_TYPES[kind])()) for name, (kind, _) in case_columns(visits).items()
     ]
-    with open_tables(empty, Day(date(2000, 1, 1), {})) as engine:
+    with open_tables(empty, Given(date(2000, 1, 1), {})) as engine:
         frames = {
-            **table_frames(engine),
+            **{name: table_frame(engine, name) for name in TABLES},
             "cases": case_frame(engine, pa.schema(fields).empty_table()),
         }
     return {suite: frozenset(frame.columns) for suite, frame in frames.items()}
@@ -104,16 +119,40 @@ def _placed(table: "pa.Table") -> "pa.Table":
     return table.append_column("position", pa.array(range(table.num_rows), pa.int64()))
 
 
-def _site_table(day: Day) -> "pa.Table":
+def _site_table(given: Given) -> "pa.Table":
+    import pyarrow as pa
+
+    sites = list(given.cut_offs)
+    said = [given.relapse_definitions.get(site) for site in sites]
+    return pa.table(
+        {
+            "site": pa.array(sites, pa.string()),
+            "data_date": pa.array(list(given.cut_offs.values()), pa.date32()),
+            "today": pa.array([given.today] * len(sites), pa.date32()),
+            "relapse_definition": pa.array(said, pa.string()),
+        }
+    )
+
+
+def _demanded_table(given: Given) -> "pa.Table":
     import pyarrow as pa
 
     return pa.table(
         {
-            "site": pa.array(list(day.cut_offs), pa.string()),
-            "data_date": pa.array(list(day.cut_offs.values()), pa.date32()),
-            "today": pa.array([day.today] * len(day.cut_offs), pa.date32()),
+            "element": pa.array(list(given.demanded), pa.string()),
+            "percent": pa.array(list(given.demanded.values()), pa.float64()),
         }
     )
+
+
+def _set_limits(
+    engine: "duckdb.DuckDBPyConnection", limits: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Every limit as a variable of SQL, such as `T10_gap_days`."""
+    for rule, each in limits.items():
+        for name, value in each.items():
+            variable = f"{rule}_{name}".replace("-", "_")
+            engine.execute(f"SET VARIABLE {variable} = $value", {"value": value})
 
 
 @cache
@@ -124,8 +163,8 @@ def _dictionary_tables() -> dict[str, "pa.Table"]:
     dictionary = load_dictionary()
     elements = [
         {
-            "name": each.name, "type": each.type, "unit": each.unit, "units": list(each.units) or None,
-            "group": each.group, "value_set": each.value_set,
+            "name": each.name, "table": each.table, "type": each.type,
+            "unit": each.unit, "units": list(each.units) or None, "group": each.group, "value_set": each.value_set,
             "answer": each.attributes.get("answer"),
             "takes": list(each.attributes.get("takes", ())) or None,
             "range_low": _number(each.range.low) if each.range else None,
@@ -147,7 +186,7 @@ def _dictionary_tables() -> dict[str, "pa.Table"]:
     ]
     texts = pa.string()
     shape = pa.schema(
-        [("name", texts), ("type", texts), ("unit", texts), ("units", pa.list_(texts)),
+        [("name", texts), ("table", texts), ("type", texts), ("unit", texts), ("units", pa.list_(texts)),
          ("group", texts), ("value_set", texts), ("answer", texts), ("takes", pa.list_(texts)),
          ("range_low", pa.float64()), ("range_high", pa.float64()), ("range_mark", texts)]
     )  # fmt: skip
@@ -155,6 +194,7 @@ def _dictionary_tables() -> dict[str, "pa.Table"]:
         [("value_set", texts), ("key", texts), ("group", texts), ("withdrawn", pa.int32())]
     )
     return {
+        "dose_units": _dose_units(),
         "elements": pa.Table.from_pylist(elements, shape),
         "codes": pa.Table.from_pylist(codes, code_shape),
         "column_codes": pa.Table.from_pylist(
@@ -163,14 +203,38 @@ def _dictionary_tables() -> dict[str, "pa.Table"]:
     }
 
 
+def _dose_units() -> "pa.Table":
+    """By unit of a dose its factor to every other one that measures the same, else null."""
+    import pyarrow as pa
+
+    elements = load_dictionary().elements.values()
+    units = sorted(
+        {unit for each in elements if each.table == "medications" for unit in each.units}
+    )
+    columns = {target: [_factor(unit, target) for unit in units] for target in units}
+    arrays = {target: pa.array(each, pa.float64()) for target, each in columns.items()}
+    return pa.table({"unit": pa.array(units, pa.string()), **arrays})
+
+
+def _factor(unit: str, target: str) -> float | None:
+    try:
+        return float(factor(unit, target))
+    except ImnmFhirError:  # they do not measure the same
+        return None
+
+
 def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
-def _frame(engine: "duckdb.DuckDBPyConnection", query: str) -> "pd.DataFrame":
+def _frame(
+    engine: "duckdb.DuckDBPyConnection", query: str, columns: Collection[str] | None
+) -> "pd.DataFrame":
     import pandas as pd
 
-    table = engine.sql(query).to_arrow_table()
+    wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in sorted(columns))
+    plain = query.rstrip().rstrip(";")
+    table = engine.sql(f"SELECT {wanted} FROM ({plain}\n) ORDER BY position").to_arrow_table()
     columns = {name: _column(table[name]) for name in table.column_names}
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
@@ -191,4 +255,4 @@ def _column(column: "pa.ChunkedArray") -> Any:
         return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pd.Series(column.cast(pa.float64()).to_pandas())
-    return pd.Series(column.to_pandas(), dtype="object").where(lambda each: each.notna(), None)
+    return pd.Series(column.to_numpy(zero_copy_only=False), dtype="object")

@@ -8,9 +8,9 @@ from typing import Any
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Rule
 from imnm_fhir.keys import row_key
-from imnm_fhir.validation.across import Query
+from imnm_fhir.validation.across import Found, Query
 from imnm_fhir.validation.checks import Check
-from imnm_fhir.validation.places import CohortRows, Patient, first_place, places
+from imnm_fhir.validation.places import CohortRows, Patient, column_place, first_place, places
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Run:
     patients: list[Patient]
     rules: Mapping[str, Rule]
     hits: list[Hit] = field(default_factory=list)
-    pairs: list[tuple[Query, Patient, list[Patient]]] = field(default_factory=list)
+    about_sites: list[tuple[Query, Found]] = field(default_factory=list)
     states: dict[str, dict[Check | Query, Any]] = field(default_factory=lambda: defaultdict(dict))
     compared: dict[str, Counter[tuple[str, str, bool]]] = field(
         default_factory=lambda: defaultdict(Counter)
@@ -42,11 +42,11 @@ class Run:
 
 def findings_of(run: Run) -> list[Finding]:
     """The findings in the order of the catalogue, then of the patients."""
-    rows = CohortRows(
-        run.cohort, [hit.patient for hit in run.hits] + [each for _, each, _ in run.pairs]
-    )
+    persons = [(each.site, each.patient) for _, each in run.about_sites if each.patient]
+    rows = CohortRows(run.cohort, [hit.patient for hit in run.hits] + persons)
     found = [_finding(run, hit, rows) for hit in run.hits]
-    found += [_pair_finding(run, *pair, rows) for pair in run.pairs]
+    found += [_site_finding(run, query, [each], rows) for query, each in _of_sites(run)]
+    found += [_site_finding(run, query, each, rows) for query, each in _of_pairs(run)]
     order = {rule: place for place, rule in enumerate(run.rules)}
     return sorted(
         found,
@@ -73,21 +73,43 @@ def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
     )
 
 
-def _pair_finding(
-    run: Run, query: Query, patient: Patient, others: Sequence[Patient], rows: CohortRows
-) -> Finding:
-    rule = run.rules[query.rule]
+def _of_sites(run: Run) -> list[tuple[Query, Found]]:
+    return [(query, each) for query, each in run.about_sites if not each.patient]
+
+
+def _of_pairs(run: Run) -> list[tuple[Query, list[Found]]]:
+    """The rows about patients, all of one rule and patient together."""
+    together: dict[tuple[int, str, str], tuple[Query, list[Found]]] = {}
+    for query, each in run.about_sites:
+        if each.patient:
+            key = (id(query), each.site, each.patient)
+            together.setdefault(key, (query, []))[1].append(each)
+    return list(together.values())
+
+
+def _site_finding(run: Run, query: Query, found: Sequence[Found], rows: CohortRows) -> Finding:
+    """One finding about a site or patient; the patients that it resembles are its value."""
+    rule, first = run.rules[query.rule], found[0]
     part = rule.part(query.part)
-    own = rows.of("patients", patient)[0]
+    others = [row_key(each.other) for each in found if each.other]
+    if first.patient:
+        own = rows.of("patients", (first.site, first.patient))[0]
+        at = {
+            "table": "patients",
+            **{name: own[name] for name in ("file", "sheet", "row", "column")},
+        }
+    else:
+        at = column_place(run.cohort, first.site, first.element, first.field)
     return Finding(
         rule=rule.id,
         kind=part.kind,
         category=part.category,
         message=rule.said("en", query.part),
-        site=patient[0],
-        table="patients",
-        patient=patient[1],
-        **{name: own[name] for name in ("file", "sheet", "row", "column")},
-        value="; ".join(row_key(other) for other in others),
+        site=first.site,
+        patient=first.patient,
+        element=first.element,
+        **at,
+        value="; ".join(others) or None,
         part=query.part,
+        numbers=first.numbers,
     )

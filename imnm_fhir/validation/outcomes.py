@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int8]]
 
 # From least to worst. NOTHING: the patient has no such row, or nothing stands in it.
-NOT_MEANT, NOT_APPLICABLE, NOTHING, SATISFIED, INEXACT, NOT_SENT, VIOLATED = range(7)
-REASONS = {NOTHING: "not sent", NOT_SENT: "not sent", INEXACT: "not exact"}
+NOT_MEANT, NOT_APPLICABLE, NOTHING, SATISFIED, TOO_FEW, INEXACT, NOT_SENT, VIOLATED = range(8)
+REASONS = {
+    NOTHING: "not sent",
+    NOT_SENT: "not sent",
+    INEXACT: "not exact",
+    TOO_FEW: "too few",  # of the site, or of the others
+}
 
 
 def row_states(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cells import MISSING, SiteCell, find_cells
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.declarations import Element
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.findings import Place
 from imnm_fhir.validation.checks import At, Check
@@ -179,6 +180,38 @@ def shown_columns(check: Check, frame: "pd.DataFrame", place: int) -> str | None
         return None
     values = [frame[name].iat[place] for name in check.shows]
     return " | ".join("-" if _is_none(value) else str(value) for value in values)
+
+
+def column_place(
+    cohort: Cohort, site: str, element: str | None, field: str | None
+) -> dict[str, Any]:
+    """Where a site's column of an element stands: its table, file, sheet and header, no row.
+
+    A column that no row came from (nothing was sent, or the cohort came by FHIR) has a table only.
+    """
+    import pyarrow.compute as pc
+
+    known = load_dictionary().elements.get(element or "")
+    if known is None:
+        return {}
+    place: dict[str, Any] = {"table": known.table}
+    rows = cohort.tables[known.table]
+    mine = pc.equal(rows["site"], site)
+    if known.table != "patients":
+        mine = pc.and_(mine, pc.equal(rows["element"], element))
+    first = rows.filter(mine).slice(0, 1).to_pylist()
+    if first:
+        at = CohortRows(cohort, []).place(known.table, field or known_field(known), first[0])
+        place |= {"file": at.file, "sheet": at.sheet, "column": at.column}
+    return place
+
+
+def known_field(element: Element) -> str:
+    """The column of the table in which an element's own value stands."""
+    if element.table == "patients":
+        return element.name
+    return {"number": "value_number", "boolean": "value_boolean", "date": "value_date",
+            "text": "value_text"}.get(element.type, "value_code")  # fmt: skip
 
 
 def _is_none(value: Any) -> bool:

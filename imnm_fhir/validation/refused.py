@@ -10,7 +10,8 @@ from imnm_fhir.validation.checks import Check
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WHOLE_ROW = ("orphan", "duplicate-key", "A05")  # what is refused is the row, not a value of it
+NOT_OURS = ("orphan", "unknown-element")  # every such row goes; of doubles the first stays
+WHOLE_ROW = (*NOT_OURS, "duplicate-key", "A05")  # what is refused is the row, not a value of it
 
 
 def without_refused(
@@ -37,7 +38,7 @@ def without_refused(
 
 
 def _beyond_first(table: "pa.Table", check: Check, places: Iterable[int]) -> Iterable[int]:
-    if check.rule == "orphan":
+    if check.rule in NOT_OURS:
         yield from places
         return
     seen = set()

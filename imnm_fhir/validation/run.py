@@ -1,6 +1,6 @@
 """Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -13,7 +13,7 @@ from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.findings import Finding, Rule, Validation, Waiver, number_text
 from imnm_fhir.keys import row_key
 from imnm_fhir.study import Study, load_study
-from imnm_fhir.validation.across import Query, read_queries, run_query
+from imnm_fhir.validation.across import ACROSS, Query, prepare_queries, read_queries, run_query
 from imnm_fhir.validation.catalogue import (
     COUNTED,
     evidence_names,
@@ -21,13 +21,14 @@ from imnm_fhir.validation.catalogue import (
     for_study,
     load_catalogue,
 )
-from imnm_fhir.validation.checks import Check
+from imnm_fhir.validation.checks import Check, used_columns
 from imnm_fhir.validation.expectations import build_expectations, failing_rows
-from imnm_fhir.validation.frames import Day, case_frame, known_columns, open_tables, table_frames
+from imnm_fhir.validation.frames import Given, case_frame, known_columns, open_tables, table_frame
 from imnm_fhir.validation.hits import Hit, Run, findings_of
 from imnm_fhir.validation.outcomes import (
     NOT_APPLICABLE,
     SATISFIED,
+    TOO_FEW,
     VIOLATED,
     outcome,
     patient_states,
@@ -78,10 +79,21 @@ def run_rules(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Run:
         raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
     checks, queries = _declared(study, rules)
     run = Run(cohort, patients, rules)
-    _run_all(
-        run, checks, queries, study, Day(study.today or date.today(), _cut_offs(cohort, study))
-    )
+    _run_all(run, checks, queries, study, _given(cohort, study, rules))
     return run
+
+
+def _given(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Given:
+    """What the rules in SQL read beside the tables."""
+    sites = cohort.manifest["sites"]
+    said = {
+        site: about["relapse_definition"] or ""
+        for site, about in sites.items()
+        if "relapse_definition" in about
+    }
+    limits = {rule: each.limits for rule, each in {**load_catalogue(), **rules}.items()}
+    today = study.today or date.today()
+    return Given(today, _cut_offs(cohort, study), said, study.demanded, limits)
 
 
 def _patients(cohort: Cohort) -> list[Patient]:
@@ -121,38 +133,53 @@ def _declared(
 
 
 def _run_all(
-    run: Run, checks: Sequence[Check], queries: Sequence[Query], study: Study, day: Day
+    run: Run, checks: Sequence[Check], queries: Sequence[Query], study: Study, given: Given
 ) -> None:
     """The four steps; what a conformance rule refuses is taken out before the next one."""
     built = build_expectations(checks)
     first = {check for check in checks if _refuses(check, run.rules)}
     tables = run.cohort.tables
     refused: dict[Check, frozenset[int]] = {}
-    for suite, frame in _frames(tables, day).items():
-        mine = {
-            check: each for check, each in built.items() if check.suite == suite and check in first
-        }
-        refused |= _judge(run, tables[suite], frame, mine)
+    with open_tables(tables, given) as engine:
+        for suite in TABLES:
+            mine = {check: built[check] for check in first if check.suite == suite}
+            refused |= _judge_table(run, engine, suite, tables, mine)
     if any(refused.values()):
         tables = without_refused(tables, refused)
-    with open_tables(tables, day) as engine:
-        for suite, frame in table_frames(engine).items():
-            mine = {
-                check: each
-                for check, each in built.items()
-                if check.suite == suite and check not in first
-            }
-            _judge(run, tables[suite], frame, mine)
-        cases = derive_cases(replace(run.cohort, tables=tables), study)
-        frame = case_frame(engine, cases)
+    with open_tables(tables, given) as engine:
+        for suite in TABLES:
+            mine = {check: built[check] for check in checks if check.suite == suite}
+            _judge_table(run, engine, suite, tables, _without(mine, first))
         mine = {check: each for check, each in built.items() if check.suite == "cases"}
-        _judge(run, None, frame, mine)
+        cases = derive_cases(replace(run.cohort, tables=tables), study)
+        _judge(run, None, case_frame(engine, cases, _columns_of(run, mine)), mine)
         _run_queries(run, engine, queries)
 
 
-def _frames(tables: Mapping[str, "pa.Table"], day: Day) -> dict[str, "pd.DataFrame"]:
-    with open_tables(tables, day) as engine:
-        return table_frames(engine)
+Built = Mapping[Check, tuple[Any, Any]]
+
+
+def _without(built: Built, others: Collection[Check]) -> Built:
+    return {check: each for check, each in built.items() if check not in others}
+
+
+def _judge_table(
+    run: Run, engine: Any, suite: str, tables: Mapping[str, "pa.Table"], built: Built
+) -> dict[Check, frozenset[int]]:
+    if not built:
+        return {}
+    frame = table_frame(engine, suite, _columns_of(run, built))
+    return _judge(run, tables[suite], frame, built)
+
+
+def _columns_of(run: Run, built: Built) -> frozenset[str]:
+    """The columns that the checks read: no others are made."""
+    columns = {"site", "patient"}
+    for check in built:
+        columns |= used_columns(check) | set(check.shows)
+        columns |= {at.like for at in check.at if at.like}
+        columns |= set(evidence_names(run.rules[check.rule], check.part)) - set(COUNTED)
+    return frozenset(columns)
 
 
 def _refuses(check: Check, rules: Mapping[str, Rule]) -> bool:
@@ -164,7 +191,7 @@ def _judge(
     run: Run,
     table: "pa.Table | None",
     frame: "pd.DataFrame",
-    built: Mapping[Check, tuple[Any, Any]],
+    built: Built,
 ) -> dict[Check, frozenset[int]]:
     """Run the checks of one suite; the places that broke each one."""
     owners = _owners(frame, run.patients)
@@ -261,14 +288,22 @@ def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None
 
 
 def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:
+    """Run the rules about sites; a rule across sites asks nothing of a site that is alone."""
     import numpy as np
 
+    prepare_queries(engine, expectations())
+    site_of = np.array([site for site, _ in run.patients])
     number = {patient: place for place, patient in enumerate(run.patients)}
     alone = len(run.cohort.sites) < 2
     for query in queries:
-        found = {} if alone else run_query(engine, query, run.rules[query.rule])
-        states = np.full(len(run.patients), NOT_APPLICABLE if alone else SATISFIED, dtype=np.int8)
-        for patient, others in found.items():
-            states[number[patient]] = VIOLATED
-            run.pairs.append((query, patient, others))
+        idle = alone and query.file == ACROSS
+        rule = run.rules[query.rule]
+        found = [] if idle else run_query(engine, query, rule, evidence_names(rule, query.part))
+        states = np.full(len(run.patients), NOT_APPLICABLE if idle else SATISFIED, dtype=np.int8)
+        for each in found:
+            meant = number[each.site, each.patient] if each.patient else site_of == each.site
+            state = TOO_FEW if each.too_few else VIOLATED
+            states[meant] = np.maximum(states[meant], state)
+            if not each.too_few:
+                run.about_sites.append((query, each))
         run.states[query.rule][query] = states

@@ -28,8 +28,13 @@ def patient_rows(name: str, facts: Facts, site: str = SITE) -> dict[str, list[Ro
     dictionary = load_dictionary()
     person: Row = {"site": site, "patient": name}
     rows: dict[tuple[str, str | None, str | None], Row] = {}
+    foreign: list[tuple[str, Row]] = []
     for fact, value in facts.items():
         if fact.startswith("+") or value == "":
+            continue
+        if fact.startswith("?"):
+            table, _, element = fact[1:].partition(".")
+            foreign.append((table, {"element": element, "value_text": value}))
             continue
         if fact in dictionary.tables["patients"].columns:
             person[fact] = _typed(fact, value)
@@ -47,6 +52,8 @@ def patient_rows(name: str, facts: Facts, site: str = SITE) -> dict[str, list[Ro
         if row.get("unit") == "-":
             del row["unit"]
         found[dictionary.elements[element].table].append({"site": site, "patient": name, **row})
+    for table, row in foreign:
+        found[table].append({"site": site, "patient": name, **row})
     return _numbered(_copied(facts.get("+copy"), found))
 
 
@@ -54,8 +61,12 @@ def changed(base: Facts, changes: Facts) -> Facts:
     """The base with some facts changed; an empty one is taken out, a row by its name."""
     facts = dict(base)
     for fact, value in changes.items():
-        whole = "." not in fact and fact not in load_dictionary().tables["patients"].columns
-        if whole and not fact.startswith("+"):
+        whole = (
+            fact[0] not in "+?"
+            and "." not in fact
+            and fact not in load_dictionary().tables["patients"].columns
+        )
+        if whole:
             gone = _read(fact)
             facts = {
                 key: each

@@ -169,6 +169,7 @@ def test_faults_of_the_catalogue_are_reported_together(tmp_path: Path) -> None:
 
 
 def test_a_query_without_a_rule_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "within_sites.sql").write_text("")
     (tmp_path / "across_sites.sql").write_text("-- A55.two-sites\nSELECT 1 WHERE $days;\n")
     with pytest.raises(Problems, match="line 1: no rule is called 'A55'"):
         read_queries(tmp_path, load_catalogue())
