@@ -22,7 +22,10 @@ from imnm_fhir.dictionary import Code, Element, load_dictionary
 from imnm_fhir.findings import Rule
 from imnm_fhir.sites.fields import fields_of
 from imnm_fhir.terminology import Coding, load_project, mappings
-from imnm_fhir.validation.catalogue import load_catalogue
+from imnm_fhir.validation.across import read_queries
+from imnm_fhir.validation.catalogue import expectations, load_catalogue
+from imnm_fhir.validation.frames import known_columns
+from imnm_fhir.validation.suites import read_suites
 
 DOCS = Path(__file__).resolve().parent
 TITLES = {
@@ -189,7 +192,8 @@ def rules_page() -> str:
         [
             "# Rules",
             f"The {len(rules)} rules, each declared once in `expectations/rules.toml`. All are asked by"
-            " `imnm-fhir validate` but those whose limits name another command. A rule is violated, satisfied, not applicable, or it"
+            " `imnm-fhir validate` but those whose limits name another command. A rule is violated,"
+            " satisfied, not applicable, or it"
             " *cannot be judged*, because a date is too coarse or a value was not sent; that is"
             " counted and is no finding.",
             table(
@@ -234,7 +238,9 @@ def _reads() -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     for check in read_suites(expectations(), rules, known_columns()):
         for at in check.at:
-            name = ", ".join(at.elements) if len(at.elements) < 4 else f"{len(at.elements)} elements"
+            name = (
+                ", ".join(at.elements) if len(at.elements) < 4 else f"{len(at.elements)} elements"
+            )
             said = f"{name}.{at.field}" if at.elements else f"{at.table}.{at.field}"
             found.setdefault(check.rule, {})[said] = None
     for query in read_queries(expectations(), rules):
