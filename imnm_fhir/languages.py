@@ -6,6 +6,7 @@ sentences to one of ours. A sentence that a catalogue lacks, or has marked as fu
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,16 +22,52 @@ if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
 
 FOLDER = "IMNM_FHIR_LANGUAGES"
+LITERAL = 12  # characters of a template besides its names; shorter ones fit too much
 SOURCE = "en"  # the language in which the sentences are written
 
 
 def translate(text: str, language: str, **fills: Any) -> str:
     """The sentence `text` in `language`, English where it has none, with `{fills}` filled in.
 
+    A sentence that was filled in already, as the issues of a cohort are, is found by its template.
     Raises as `load_sentences` does.
     """
-    said = load_sentences(language).get(text, text)
-    return said.format(**fills) if fills else said
+    said = load_sentences(language).get(text)
+    if said is None and not fills:
+        return filled(text, language) or text
+    return (said or text).format(**fills) if fills else str(said)
+
+
+def filled(text: str, language: str) -> str | None:
+    """A sentence that was filled in already, in `language`; None where no template fits it."""
+    for pattern, template in _templates(language, os.environ.get(FOLDER)):
+        if found := pattern.fullmatch(text):
+            fills = {name: translate(fill, language) for name, fill in found.groupdict().items()}
+            return template.format(**fills)
+    return None
+
+
+@cache
+def _templates(language: str, folder: str | None) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Of each translated sentence with plain `{names}`: what fits it when filled in, its translation."""
+    return tuple(
+        (re.compile(_pattern(text)), said)
+        for text, said in load_sentences(language).items()
+        if (names := placeholders(text))
+        and all(name.isidentifier() for name in names)
+        and len(re.sub(r"\{\w+\}", "", text)) >= LITERAL
+    )
+
+
+def _pattern(text: str) -> str:
+    """A regular expression for the sentence when filled in; a name that comes twice says the same."""
+    parts, seen = [], set()
+    for literal, name, _, _ in Formatter().parse(text):
+        parts.append(re.escape(literal))
+        if name is not None:
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>.+?)")
+            seen.add(name)
+    return "".join(parts)
 
 
 def translatable(text: str) -> str:
@@ -47,7 +84,8 @@ class Translator:
 
     def __call__(self, text: str, **fills: Any) -> str:
         """The sentence in this language with `{fills}` filled in."""
-        if self.language != SOURCE and text not in load_sentences(self.language):
+        known = load_sentences(self.language)
+        if self.language != SOURCE and text not in known and filled(text, self.language) is None:
             self.untranslated.add(text)
         return translate(text, self.language, **fills)
 

@@ -22,7 +22,10 @@ from babel.messages.pofile import read_po, write_po
 REPOSITORY = Path(__file__).resolve().parent.parent
 LANGUAGES = REPOSITORY / "mappings" / "languages"
 SOURCES = ("expectations", "imnm_fhir", "cli")
-KEYWORDS = {"translatable": None, "translate": None, "_": None}
+KEYWORDS = {
+    "translatable": None, "translate": None, "_": None,
+    "Unreadable": (2,), "issue_cell": (2,), "note": (5,), "refuse": (4,),  # messages of reading
+}  # fmt: skip
 METHODS = {".py": "python", ".html": "jinja2.ext:babel_extract"}
 BESIDE = re.compile(r"^(sentence|advice|question|evidence) = \{ en = .*\}$", re.M)
 HEADER = """# Sentences of imnm-fhir; {{names}} are filled in and stay as they are.
@@ -62,7 +65,9 @@ def declared_sentences(declared: dict[str, object]) -> Iterator[str]:
 
 def _marked(path: Path, name: str) -> Iterator[tuple[str, str]]:
     for _, text, _, _ in extract_from_file(METHODS[path.suffix], path, KEYWORDS):
-        yield name, text if isinstance(text, str) else text[0]
+        said = text if isinstance(text, str) else text[0]
+        if said:
+            yield name, said
 
 
 def template(repository: Path) -> Catalog:

@@ -15,6 +15,7 @@ from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.harmonise.patients import open_table, refuse_unknown, settle_patients
 from imnm_fhir.harmonise.tables import make_table, refuse_rows_without_facts
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import translatable
 from imnm_fhir.pseudonyms import KEY, KEY_FILE, fingerprint, read_pseudonym_key
 from imnm_fhir.sites import SiteMapping, plan_tables
 from imnm_fhir.sites.fit import TablePlan, consent_left_unread, fits
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from imnm_fhir.readers import TextTable
 
 Progress = Callable[[int], None]
+GUESSED = translatable("{said}; see encoding in the mapping")
+CONSENT_UNREAD = translatable(
+    "the column speaks of consent and is not read, while a legal basis stands in for consent; map it to "
+    "consent_reuse, or make sure that it may be left out"
+)
 
 
 def harmonise(
@@ -142,7 +148,9 @@ def _read_time_points(work: Work) -> None:
             work.account.refuse(row, reading.column, cell.rule, cell.message)
             work.alive[row] = False
         if cell.outcome == MISSING and work.alive[row]:
-            message = "the reason is not kept: the facts of the row stay without a time point"
+            message = translatable(
+                "the reason is not kept: the facts of the row stay without a time point"
+            )
             work.account.note(row, reading.column, "reason-dropped", "note", message)
 
 
@@ -205,15 +213,16 @@ def _warnings(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> list[Issue]:
     found = [
         Issue(
             "consent-unread", "note", "completeness",
-            "the column speaks of consent and is not read, while a legal basis stands in for consent; "
-            "map it to consent_reuse, or make sure that it may be left out",
+            CONSENT_UNREAD,
             site=mapping.id, file=each.table.file, sheet=each.table.sheet, column=header,
         )
         for each, header in consent_left_unread(mapping, fitted)
     ]  # fmt: skip
     elements = {fact.element.name for each in fitted for fact in each.plan.facts}
     if mapping.legal_basis is None and "consent_reuse" not in elements:
-        message = "neither consent nor a legal basis is known, so no patient may leave the site"
+        message = translatable(
+            "neither consent nor a legal basis is known, so no patient may leave the site"
+        )
         found.append(
             Issue(
                 "no-consent", "note", "completeness", message, site=mapping.id, file=mapping.source
@@ -228,7 +237,7 @@ def _guessed(mapping: SiteMapping, fitted: Sequence[TablePlan]) -> list[Issue]:
 
     return [
         Issue(
-            "encoding-guessed", "improbable", "conformance", f"{said}; see encoding in the mapping",
+            "encoding-guessed", "improbable", "conformance", GUESSED.format(said=said),
             site=mapping.id, file=each.table.file,
         )
         for each in fitted for said in each.table.said if GUESS in said

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.harmonise.outcomes import BLANK, ISSUE, MISSING, VALUE
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import translatable
 from imnm_fhir.sites.fit import TablePlan
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFORMANCE = "conformance"
-ORPHAN = "belongs to nothing in this row: what it describes is blank or was not given"
+ORPHAN = translatable("belongs to nothing in this row: what it describes is blank or was not given")
 IMPOSSIBLE_RULES = ("unit-missing",)
 
 

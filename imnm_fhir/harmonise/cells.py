@@ -19,10 +19,13 @@ from imnm_fhir.harmonise.outcomes import (
     unreadable_cell,
     value_cell,
 )
+from imnm_fhir.languages import translatable
 from imnm_fhir.sites.plan import Reading
 from imnm_fhir.sites.styles import TO_DECLARE, date_in_style, undeclared_style
 from imnm_fhir.values import fold
 from imnm_fhir.values.dates import ISO_ONLY
+
+UNDECLARED = translatable("cannot be read without a declared style; declare {style}")
 
 
 def convert_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
@@ -40,7 +43,7 @@ def convert_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
     if not typed and not known and (key := undeclared_style(reading, text)):
         return issue_cell(
             "undeclared-style",
-            f"cannot be read without a declared style; declare {TO_DECLARE[key]}",
+            UNDECLARED.format(style=TO_DECLARE[key]),
         )
     cell = KINDS[reading.kind](reading, given)
     if reading.keeps_text and cell.outcome == VALUE:

@@ -9,6 +9,7 @@ from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.harmonise.account import IMPOSSIBLE_RULES, Account, Fact
 from imnm_fhir.harmonise.columns import Columns, Converted
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING, VALUE
+from imnm_fhir.languages import translatable
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.plan import FactPlan
 
@@ -228,15 +229,19 @@ def _first_reason(found: _Candidates) -> "NDArray[np.object_]":
 
 def _why_lost(fact: FactPlan, converted: Converted, has_value: bool, exists: bool) -> str:
     if fact.element.table == "observations" and converted.reading.carries:
-        other = "a value stands beside it" if has_value else "another reason stands beside it"
-        return f"the reason is not kept: {other}"
+        if has_value:
+            return translatable("the reason is not kept: a value stands beside it")
+        return translatable("the reason is not kept: another reason stands beside it")
+    if not exists and (answer := fact.element.attributes.get("answer")):
+        return translatable(
+            "the reason is not kept: it says of nothing that it happened; map the column to {element} "
+            "too, which keeps it"
+        ).format(element=answer)
     if not exists:
-        answer = fact.element.attributes.get("answer")
-        hint = f"; map the column to {answer} too, which keeps it" if answer else ""
-        return f"the reason is not kept: it says of nothing that it happened{hint}"
-    return (
-        f"the reason is not kept: the cohort has no place for it beside {converted.reading.field}"
-    )
+        return translatable("the reason is not kept: it says of nothing that it happened")
+    return translatable(
+        "the reason is not kept: the cohort has no place for it beside {field}"
+    ).format(field=converted.reading.field)
 
 
 def _columns(work: Work, fact: FactPlan, kept: _Candidates) -> dict[str, "pa.Array"]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from imnm_fhir.languages import translatable
 from imnm_fhir.sites.mapping import SiteFile
 from imnm_fhir.values import damaged_cell, fold
 from imnm_fhir.values.characters import plain
@@ -29,12 +30,12 @@ def damaged_identifier(text: str, typed: bool) -> str | None:
     if damage := damaged_cell(text):
         return damage
     if typed and not text.isdigit():
-        return (
+        return translatable(
             "a spreadsheet made a date, a decimal or a yes of it; format the column as text and "
             "enter it again"
         )
     if any(unicodedata.category(char) == "Cc" for char in plain(text)):
-        return "holds a line break or a control character; remove it"
+        return translatable("holds a line break or a control character; remove it")
     return None
 
 

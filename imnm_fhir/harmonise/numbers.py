@@ -16,6 +16,7 @@ from imnm_fhir.harmonise.outcomes import (
     unreadable_cell,
     value_cell,
 )
+from imnm_fhir.languages import translatable
 from imnm_fhir.sites.contents import unit_text
 from imnm_fhir.sites.fields import DOSE
 from imnm_fhir.sites.plan import Reading, SourceUnit
@@ -30,16 +31,19 @@ from imnm_fhir.values import (
     read_approximate,
     read_number,
 )
+from imnm_fhir.values.damage import made_a_date
 
 GRADED = re.compile(r"([0-9]+(?:[.,][0-9]+)?) ?([+-]?)(?: ?/ ?([0-9]+))?")
 BETWEEN_GRADES = re.compile(r"[0-9][+-]? ?[-–—/] ?[0-9][+-]?")
 DATE_MADE = re.compile(r"[0-9]{4}-0?([0-9]{1,2})-0?([0-9]{1,2})")
 WITH_UNIT = re.compile(r"(.*?[0-9]) *([^\W\d].*|[%°µ].*)")
-UNIT_MISSING = (
+UNIT_MISSING = translatable(
     "the unit is named by neither cell, column, header nor mapping; say unit in the mapping"
 )
 
-UNIT_CONFLICT = "names another unit than the column of units does; correct one of them"
+UNIT_CONFLICT = translatable(
+    "names another unit than the column of units does; correct one of them"
+)
 
 
 def number_cell(reading: Reading, given: tuple[Given, ...]) -> Cell:
@@ -105,7 +109,7 @@ def _otherwise(reading: Reading, given: tuple[Given, ...], error: Unreadable) ->
         return damage
     made = DATE_MADE.fullmatch(text) if typed else None
     if made:
-        return issue_cell("spreadsheet-date", _date_made(*made.groups()))
+        return issue_cell("spreadsheet-date", made_a_date(int(made[1]), int(made[2])))
     if error.rule == "approximate" and reading.field == "value_number":
         words, number = read_approximate(text, decimal_sign(reading), reading.thousands or "")
         return _with_unit(reading, number, words, None, given)
@@ -118,13 +122,6 @@ def _otherwise(reading: Reading, given: tuple[Given, ...], error: Unreadable) ->
     if reading.unmapped == "text" and not re.search(r"\d", text):
         return value_cell({"value_text": text})
     return unreadable_cell(error)
-
-
-def _date_made(month: str, day: str) -> str:
-    return (
-        f"a spreadsheet made a date of it: probably {month}-{day} or {day}-{month}; format the column "
-        "as text and enter it again"
-    )
 
 
 def _unit_inside(reading: Reading, given: tuple[Given, ...]) -> Cell | None:

@@ -8,12 +8,20 @@ from imnm_fhir.harmonise.columns import Columns, Converted
 from imnm_fhir.harmonise.facts import Work
 from imnm_fhir.harmonise.identifiers import alike, damaged_identifier, missing_words, names_nobody
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
+from imnm_fhir.languages import translatable
 from imnm_fhir.pseudonyms import pseudonym
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.values import damaged_cell
 from imnm_fhir.values.characters import plain
 
+UNKNOWN = translatable(
+    "the patient is in no table of patients; send that row too, or correct the identifier"
+)
+UNKNOWN_WITH_ZEROS = translatable(
+    "the patient is in no table of patients; send that row too, or correct the identifier; a spreadsheet "
+    "probably took leading zeros off"
+)
 DECEASED = ("deceased_boolean", "deceased_date")
 
 
@@ -75,10 +83,10 @@ def note_alike(works: Iterable[Work]) -> None:
                     places.setdefault(text, (work, row))
     for text, other in alike(places).items():
         (work, row), (first, at) = places[text], places[other]
-        message = (
-            f"differs from row {first.fitted.table.row_numbers[at]} of {first.fitted.said} in case, "
-            "spaces or leading zeros only; if they are one patient, correct the identifier"
-        )
+        message = translatable(
+            "differs from row {row} of {file} in case, spaces or leading zeros only; if they are one "
+            "patient, correct the identifier"
+        ).format(row=first.fitted.table.row_numbers[at], file=first.fitted.said)
         who = str(work.fitted.plan.file.patient)
         work.account.note(row, who, "similar-identifier", "improbable", message)
 
@@ -115,8 +123,10 @@ def _set_aside_identical(places: Sequence[tuple[Work, int]]) -> bool:
         return False
     for work, row in others:
         who = str(work.fitted.plan.file.patient)
-        at = f"row {first.fitted.table.row_numbers[kept]} of {first.fitted.said}"
-        work.account.note(row, who, "duplicate-row", "note", f"is the same as {at}; kept once")
+        message = translatable("is the same as row {row} of {file}; kept once").format(
+            row=first.fitted.table.row_numbers[kept], file=first.fitted.said
+        )
+        work.account.note(row, who, "duplicate-row", "note", message)
         work.alive[row] = False
         work.account.same_as[row] = (first.account, kept)
     return True
@@ -129,9 +139,9 @@ def _others(places: Sequence[tuple[Work, int]], work: Work, row: int) -> str:
         for other, place in places
         if (other, place) != (work, row)
     ]
-    return (
-        f"the same patient stands in {', '.join(at)} with other values; both are refused: keep one"
-    )
+    return translatable(
+        "the same patient stands in {others} with other values; both are refused: keep one"
+    ).format(others=", ".join(at))
 
 
 def refuse_patient(work: Work, row: int, message: str) -> None:
@@ -250,7 +260,9 @@ def _deceased(
 def _contradiction(work: Work, converted: Mapping[str, Converted], row: int, about: Fact) -> None:
     import numpy as np
 
-    message = "a date of death stands beside 'not dead'; neither is kept: correct one of them"
+    message = translatable(
+        "a date of death stands beside 'not dead'; neither is kept: correct one of them"
+    )
     for each in converted.values():
         work.account.take((each.reading.column,), np.array([row]), ISSUE)
         work.account.note(
@@ -267,7 +279,9 @@ def _reason(
     for name, reason in reasons if not alone else reasons[1:]:
         if alone and reason == reasons[0][1]:
             continue
-        message = "the reason is not kept: whether the patient is dead is said beside it"
+        message = translatable(
+            "the reason is not kept: whether the patient is dead is said beside it"
+        )
         work.account.note(
             row, converted[name].reading.column, "reason-dropped", "note", message, about
         )
@@ -284,12 +298,9 @@ def refuse_unknown(work: Work, known: Iterable[str], refused: set[str]) -> None:
             continue
         work.alive[row] = False
         if patient in refused:
-            message = "the patient's own row was refused; see duplicate-patient"
+            message = translatable("the patient's own row was refused; see duplicate-patient")
             work.account.refuse(row, who, "refused-patient", message)
             continue
-        message = (
-            "the patient is in no table of patients; send that row too, or correct the identifier"
-        )
-        if patient.isdigit() and patient.lstrip("0") in bare:
-            message += "; a spreadsheet probably took leading zeros off"
+        zeros = patient.isdigit() and patient.lstrip("0") in bare
+        message = UNKNOWN_WITH_ZEROS if zeros else UNKNOWN
         work.account.refuse(row, who, "unknown-patient", message)

@@ -9,6 +9,7 @@ from imnm_fhir.dictionary import PROVENANCE, load_dictionary
 from imnm_fhir.harmonise.account import Fact
 from imnm_fhir.harmonise.facts import FactRows, Work
 from imnm_fhir.harmonise.outcomes import ISSUE
+from imnm_fhir.languages import translatable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,12 +102,14 @@ def _settle(made: "pa.Table", several: list[int], facts: Sequence[FactRows]) -> 
         column = str(made["column"][several[at]])
         others = ", ".join(_said(*each) for place, each in enumerate(origins) if place != at)
         if same and at:
-            message = f"says the same as {others}; kept once"
+            message = translatable("says the same as {others}; kept once").format(others=others)
             fact.work.account.note(
                 row, _column(fact, column), "duplicate-row", "note", message, about
             )
         if not same:
-            message = f"{others} says otherwise under the same key; none is kept: keep one, or tell them apart"
+            message = translatable(
+                "{others} says otherwise under the same key; none is kept: keep one, or tell them apart"
+            ).format(others=others)
             fact.work.account.note(
                 row, _column(fact, column), "duplicate-fact", "impossible", message, about
             )

@@ -133,7 +133,7 @@ def _readings(validation: Validation, words: Words) -> list[dict[str, Any]]:
     return [
         {
             "rule": rule,
-            "sentence": message,
+            "sentence": words.translator(message),
             "kind": kind,
             "count": len(found),
             "rows": [_row(each, words) for each in found[:MOST]],

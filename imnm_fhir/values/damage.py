@@ -2,6 +2,7 @@
 
 import re
 
+from imnm_fhir.languages import translatable
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.months import month_number
 
@@ -20,19 +21,26 @@ def damaged_cell(text: str) -> str | None:
     """
     written = plain(text)
     if SHORT_FORM.fullmatch(written):
-        return (
+        return translatable(
             "a spreadsheet shows a long number in short form: its last digits are lost; format the "
             "column as text and enter it again"
         )
     if re.fullmatch("##+", written):
-        return "a spreadsheet's column was too narrow to show the value; widen it and save again"
+        return translatable(
+            "a spreadsheet's column was too narrow to show the value; widen it and save again"
+        )
     if ERROR.fullmatch(written):
-        return "a spreadsheet shows an error of a formula; correct it and save again"
+        return translatable("a spreadsheet shows an error of a formula; correct it and save again")
     found = DAY_AND_MONTH.fullmatch(written)
     if found and (month := month_number(found[2] or found[3])):
-        day = int(found[1] or found[4])
-        return (
-            f"a spreadsheet made a date of it: probably {month}-{day} or {day}-{month}; format "
-            "the column as text and enter it again"
-        )
+        return made_a_date(month, int(found[1] or found[4]))
     return None
+
+
+def made_a_date(month: int, day: int) -> str:
+    """What to say of a date that a spreadsheet made of other text."""
+    said = translatable(
+        "a spreadsheet made a date of it: probably {one} or {other}; format the column as text and "
+        "enter it again"
+    )
+    return said.format(one=f"{month}-{day}", other=f"{day}-{month}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import translatable
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.eras import era_pattern, read_era_date
 from imnm_fhir.values.months import is_joining_word, month_number
@@ -133,11 +134,12 @@ def _full_year(year: str, style: DateStyle) -> str:
 def _read_serial(found: re.Match[str], style: DateStyle) -> str:
     number = int(found[1])
     if style.excel is None or number not in SERIAL_NUMBERS:
-        raise Unreadable(
-            "excel-date",
-            "expected a date; a spreadsheet's serial number counts only where excel is declared, "
-            f"and from {SERIAL_NUMBERS[0]} to {SERIAL_NUMBERS[-1]}",
+        said = translatable(
+            "expected a date; a spreadsheet's serial number counts only where excel_dates is declared, "
+            "and from {first} to {last}"
         )
+        first, last = SERIAL_NUMBERS[0], SERIAL_NUMBERS[-1]
+        raise Unreadable("excel-date", said.format(first=first, last=last))
     if (found[2] or "").strip("0"):
         raise Unreadable("time-of-day", "expected a whole day, found a serial number with a time")
     return (EXCEL_DAY_ZERO[style.excel] + timedelta(days=number)).isoformat()

@@ -2,6 +2,7 @@
 
 import re
 
+from imnm_fhir.languages import translatable
 from imnm_fhir.values.unreadable import Unreadable
 from imnm_fhir.values.words import is_approximate
 
@@ -10,36 +11,46 @@ ANY_NUMBER = rf"[<>≤≥≦≧=]* *[+-]?{DIGITS}"
 
 # The first that fits explains; the signs of {style} come from the mapping.
 PROBLEMS = [
-    (r"", "unreadable-number", "expected a number, the cell is blank"),
+    (r"", "unreadable-number", translatable("expected a number, the cell is blank")),
     (
         r"[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}( .*)?|[0-9]{1,2}[-. ]+[^\W\d]{3,}\.?",
         "date-in-number",
-        "expected a number, found a date; a spreadsheet may have made it of other text",
+        translatable(
+            "expected a number, found a date; a spreadsheet may have made it of other text"
+        ),
     ),
     (
         rf"{ANY_NUMBER} *[-–—~〜] *{ANY_NUMBER}",
         "range",
-        "expected one number, found a range; write one of the two, or < or > before it",
+        translatable(
+            "expected one number, found a range; write one of the two, or < or > before it"
+        ),
     ),
     (
         r"[0-9]+ */ *[0-9]+",
         "fraction",
-        "expected one number, found two with a slash; write the first, or map the column's words",
+        translatable(
+            "expected one number, found two with a slash; write the first, or map the column's words"
+        ),
     ),
     (
         rf"{DIGITS}[+-]+|[+-]*\({DIGITS}\)",
         "graded-number",
-        "expected a number, found one with a grade; map the column's words to values",
+        translatable("expected a number, found one with a grade; map the column's words to values"),
     ),
     (
         r"[IVX]+(/[IVX]+)?",
         "roman-number",
-        "expected a number in digits, found Roman ones; map the column's words to values",
+        translatable(
+            "expected a number in digits, found Roman ones; map the column's words to values"
+        ),
     ),
     (
         r"[<>]?[+-]?[0-9]+([.,][0-9]+)?E[+-]?[0-9]+",
         "exponent",
-        "expected a number written out; a spreadsheet's short form has lost its last digits",
+        translatable(
+            "expected a number written out; a spreadsheet's short form has lost its last digits"
+        ),
     ),
 ]
 SIGNS_ONLY = re.compile(r"[<>≤≥≦≧=]* *[+-]?[0-9.,'’ ]*[0-9][0-9.,'’ ]*")
@@ -67,9 +78,9 @@ def why_not_a_number(written: str, decimal: str, thousands: str) -> Unreadable:
 
 
 def _wrong_signs(written: str, decimal: str, thousands: str) -> Unreadable:
-    style = f"decimal '{decimal}'" + (f" and thousands '{thousands}'" if thousands else "")
+    style = f"decimal '{decimal}'" + (f", thousands '{thousands}'" if thousands else "")
     if thousands and thousands in written:
-        return Unreadable("thousands", f"expected groups of three digits with {style}")
-    return Unreadable(
-        "number-style", f"expected {style}, found other signs; declare the column's style"
-    )
+        said = translatable("expected groups of three digits in the declared style: {style}")
+        return Unreadable("thousands", said.format(style=style))
+    said = translatable("expected the declared style, found other signs; correct it: {style}")
+    return Unreadable("number-style", said.format(style=style))

@@ -10,6 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import translatable
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.number_problems import why_not_a_number
 from imnm_fhir.values.unreadable import Unreadable
@@ -58,11 +59,11 @@ def canonical_number(text: str) -> str:
 
 def too_precise() -> Unreadable:
     """The refusal of a number that would have to be rounded."""
-    return Unreadable(
-        "too-precise",
-        f"expected at most {SIGNIFICANT_DIGITS} significant digits and {DECIMALS} decimals; "
-        "round the value at the source or choose another unit",
+    said = translatable(
+        "expected at most {digits} significant digits and {decimals} decimals; round the value at the "
+        "source or choose another unit"
     )
+    return Unreadable("too-precise", said.format(digits=SIGNIFICANT_DIGITS, decimals=DECIMALS))
 
 
 def read_number(text: str, decimal: str = ".", thousands: str = "") -> Number:

@@ -145,3 +145,15 @@ def test_translations_beside_a_sentence_are_moved(tmp_path: Path) -> None:
     assert move_translations(file) == {"es": {'a "b"': "c"}}
     assert file.read_text("utf-8") == '[K]\nsentence = "a \\"b\\""\nsource = "P"\n'
     assert move_translations(file) == {}
+
+
+def test_a_sentence_that_was_filled_in_before_is_found_by_its_template(folder: Path) -> None:
+    text = "the same patient stands in {others} with other values; both are refused: keep one"
+    own = entry(text, "el mismo paciente está en {others} con otros valores")
+    (folder / "es.po").write_text(HEADER + own, "utf-8")
+    said = translate(text.format(others="row 3 of a.csv"), "es")
+    assert said == "el mismo paciente está en row 3 of a.csv con otros valores"
+    translator = Translator("es")
+    assert translator(text.format(others="row 4")).endswith("row 4 con otros valores")
+    assert translator.untranslated == set()
+    assert translate("a sentence that nobody wrote", "es") == "a sentence that nobody wrote"
