@@ -205,7 +205,18 @@ def read_blocks(path: Path, size: int = 1 << 24) -> Iterator[Block]:
         place, _, said = str(error).partition(": ")
         raise ImnmFhirError(f"{place}, after line {first - 1}: {said}") from None
     if rest.strip():
-        yield _block(rest, first)
+        yield _block(rest + b"\n", first)
+
+
+def is_text(block: Block) -> bool:
+    """Whether the block is UTF-8 throughout; else its bad lines are told one by one."""
+    import pyarrow as pa
+
+    try:
+        block.lines.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _block(text: bytes, first: int) -> Block:

@@ -29,6 +29,12 @@ def leaves(value: Any, path: str = "") -> Iterator[Leaf]:
         yield Leaf(path, value)
 
 
+def without_index(path: str) -> str:
+    """The path with `[]` for every `[3]`, so that the same place counts together."""
+    parts = path.replace("]", "[").split("[")
+    return "".join("[]" if index % 2 else part for index, part in enumerate(parts))
+
+
 class Mismatch(Exception):
     """A part of the resource is not what the shape says; the message names path and expectation."""
 

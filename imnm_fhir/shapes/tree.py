@@ -193,6 +193,13 @@ def load_patterns(name: str) -> re.Pattern[str]:
 
 
 @cache
+def load_valued_paths() -> re.Pattern[str]:
+    """The paths of leaves of which the value decides whether they are harmless or refusing."""
+    listed = [each for kind in ("harmless", "refusing") for each in _read_shapes()[kind]["paths"]]
+    return re.compile("|".join(each.partition("=")[0] for each in listed if "=" in each))
+
+
+@cache
 def load_period(table: str) -> tuple[str, str] | None:
     """The columns of the two ends of the period of a table, or None where it has no period."""
     ends = _read_shapes()["periods"].get(table)

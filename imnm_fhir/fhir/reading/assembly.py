@@ -33,14 +33,12 @@ EXTRA = ("resource_id", "patient_id", "organization_id", "kind", "denied")
 
 
 def staged_schema(table: str) -> "pa.Schema":
-    """The schema of rows that were read: the table's columns, `EXTRA`, and whether they are checked."""
+    """The schema of rows that were read: the table's columns, `EXTRA`, and their place in the order."""
     import pyarrow as pa
 
     extra = [pa.field(name, pa.string()) for name in EXTRA]
     schema = arrow_schema(load_dictionary().tables[table])
-    return pa.schema(
-        [*schema, *extra, pa.field("checked", pa.bool_()), pa.field("place", pa.int64())]
-    )
+    return pa.schema([*schema, *extra, pa.field("place", pa.int64())])
 
 
 @dataclass
@@ -51,24 +49,23 @@ class Staging:
     files: dict[str, list[Path]] = field(default_factory=lambda: {name: [] for name in TABLES})
     place: int = 0
 
-    def all_checked(self, table: str) -> bool:
-        """Whether every row of a table keeps the row rules already."""
-        return not any("-read-" in path.name for path in self.files[table])
-
     def add(self, table: str, rows: list[Row]) -> None:
         """Store rows as `ResourceReader` gives them."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         schema = staged_schema(table)
         columns = {name: [row.get(name) for row in rows] for name in schema.names}
-        columns["checked"] = [False] * len(rows)
-        columns["own"] = [True] * len(rows)
         columns["place"] = list(range(self.place, self.place + len(rows)))
         self.place += len(rows)
-        path = self.folder / f"{table}-read-{self.place}.parquet"
+        self.add_table(table, pa.table(columns, schema=schema))
+
+    def add_table(self, table: str, rows: "pa.Table") -> None:
+        """Store rows that have their places."""
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{table}-{len(self.files[table])}.parquet"
         self.files[table].append(path)
-        pq.write_table(pa.table(columns, schema=schema.append(pa.field("own", pa.bool_()))), path)
+        pq.write_table(rows, path, compression="lz4")
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def _open_staged(engine: "duckdb.DuckDBPyConnection", table: str, files: list[Pa
     schema = staged_schema(table)
     if files:
         listed = ", ".join(sql_text(str(path)) for path in files)
-        read = f"select * exclude (own) from read_parquet([{listed}]) where own"
+        read = f"select * from read_parquet([{listed}])"
         engine.execute(f"create temp view staged_{table} as {read}")
     else:
         engine.register(f"staged_{table}", schema.empty_table())
@@ -143,7 +140,7 @@ def _open_staged(engine: "duckdb.DuckDBPyConnection", table: str, files: list[Pa
 def _fault(first: Mapping[str, str], table: str | None = None) -> str:
     """SQL of why a row `t` is refused: reasons by condition, then the row rules of `table`; or null."""
     rules = [
-        f"when not t.checked and ({rule.broken}) then {sql_text(f'{rule.column}: {rule.message}')}"
+        f"when {rule.broken} then {sql_text(f'{rule.column}: {rule.message}')}"
         for rule in (row_rules(table) if table else ())
         if rule.column != "id"
     ]
@@ -218,17 +215,10 @@ def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, staging: Stagi
         "t.said_patient <> t.patient or t.said_site <> t.site": OTHER_PATIENT,
         "t.said_patient is null and t.n is null": NO_KEY,
     }
-    if staging.all_checked(table):
-        engine.execute(
-            f"""create temp view placed_{table} as
-            select t.* exclude (said_site, said_patient), {_fault(first)} as fault from ({placed}) t"""
-        )
-    else:
-        names = [f't."{name}"' for name in staged_schema(table).names if name != "id"]
-        made = f"case when t.checked then t.id else {_hash(table)} end as id"
-        query = f"""select {made}, {", ".join(names)}, {_fault(first, table)} as fault
-            from ({rule_source(table, f"({placed})")}) t"""
-        _store(engine, staging, table, query)
+    names = [f't."{name}"' for name in staged_schema(table).names if name != "id"]
+    query = f"""select {_hash(table)} as id, {", ".join(names)}, {_fault(first, table)} as fault
+        from ({rule_source(table, f"({placed})")}) t"""
+    _store(engine, staging, table, query)
     _find_twins(engine, table)
 
 

@@ -1,8 +1,8 @@
 """Reading in bulk: each shape compiled to a DuckDB column type and a SELECT over it.
 
 DuckDB drops unknown keys and bends types in silence, so what is read here counts only where the line
-is known to be ours: its file has the hash of our manifest, or the row that was read, written again,
-gives the very line (`imnm_fhir.fhir.reading.own_lines`). Every other line goes through `match`.
+is known to be ours: its file has the hash of our manifest. Every other line is read by templates or
+by `match`.
 """
 
 import json

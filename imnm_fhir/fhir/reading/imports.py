@@ -11,18 +11,20 @@ from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import (
+    Block,
     Located,
     fhir_files,
     is_bundle_file,
+    is_text,
     parse_line,
     read_blocks,
     read_file,
 )
 from imnm_fhir.fhir.reading.assembly import Assembled, Staging, assemble
+from imnm_fhir.fhir.reading.bulk import BulkReader
 from imnm_fhir.fhir.reading.finished import tables_in_memory, write_cohort_folder
 from imnm_fhir.fhir.reading.one_by_one import ResourceReader, Row
 from imnm_fhir.fhir.reading.own_export import check_whole, open_own_export, trusted_manifest
-from imnm_fhir.fhir.reading.own_lines import OwnLines, prepare_own_lines, take_own_lines
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import check_site_id
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int], None]
 FLUSH = 20_000  # rows that are held before they are stored
 MEMORY = "200MB"
+BLOCK = 1 << 23  # bytes of lines that are read at a time
 
 
 def from_fhir(resources: Iterable[Located | Mapping[str, Any]], site: str | None = None) -> Cohort:
@@ -103,7 +106,7 @@ class _Import:
     reader: ResourceReader
     site: str | None
     organizations: list[Row]
-    own: int
+    bulk: BulkReader
     notes: list[Issue]
 
     @classmethod
@@ -114,7 +117,8 @@ class _Import:
             tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder,
             open_engine(memory_limit=MEMORY, ordered=True) as engine,
         ):
-            yield cls(engine, Staging(Path(folder)), ResourceReader(), chosen, [], 0, [])
+            staging, reader = Staging(Path(folder)), ResourceReader()
+            yield cls(engine, staging, reader, chosen, [], BulkReader(reader, staging), [])
 
     def read_all(self, listed: Iterable[Located]) -> None:
         """Read resources that are in memory, after all their addresses are known."""
@@ -127,7 +131,6 @@ class _Import:
 
     def read_files(self, source: Path, keep_going: bool, progress: Progress | None) -> None:
         """Read every file; statements whose Medication comes later are read at the end."""
-        prepare_own_lines(self.engine)
         waiting: list[Located] = []
         for path in fhir_files(source):
             if is_bundle_file(path):
@@ -138,35 +141,35 @@ class _Import:
             else:
                 self._read_lines(path, keep_going, waiting, progress)
         self.read_all(waiting)
+        self.bulk.store()
 
     def _read_lines(
         self, path: Path, keep_going: bool, waiting: list[Located], progress: Progress | None
     ) -> None:
-        """Take the lines that are exactly ours; read the others one by one."""
-        own = take_own_lines(self.engine, path, self.staging, progress)
-        self.own += own.taken.count(1)
-        problem = own.problem
+        """Read lines in bulk where they allow it, the others one by one."""
+        problem = None
         try:
-            for located in self._others(path, own) if own.rest or not own.lines else ():
-                self._read_other(located, path, keep_going, waiting)
+            for block in read_blocks(path, BLOCK):
+                for located in self._others(block, path.name):
+                    self._read_other(located, path, keep_going, waiting)
+                if progress:
+                    progress(len(block.lines))
         except ImnmFhirError as error:
-            if "--keep-going" in str(error):
+            if not keep_going:
                 raise
             problem = error
-        if problem and not keep_going:
-            raise problem
         if problem:
             self._read(Located({}, path.name, problem=str(problem)))
         self._store()
 
-    def _others(self, path: Path, own: OwnLines) -> Iterator[Located]:
-        for block in read_blocks(path):
-            for index in range(len(block.lines)):
-                number = block.first + index
-                if number > own.lines or not own.taken[number - 1]:
-                    line = block.line(index)
-                    if line.strip():
-                        yield from parse_line(line, path.name, number)
+    def _others(self, block: Block, file: str) -> Iterator[Located]:
+        """What the lines hold that were not read in bulk."""
+        taken = self.bulk.read(block, file) if is_text(block) else [False] * len(block.lines)
+        for index, is_taken in enumerate(taken):
+            if not is_taken:
+                line = block.line(index)
+                if line.strip():
+                    yield from parse_line(line, file, block.first + index)
 
     def _read_other(
         self, located: Located, path: Path, keep_going: bool, waiting: list[Located]
@@ -204,7 +207,7 @@ class _Import:
         """The manifest without tables, with a count of what became of every resource."""
         refusals, others = self.reader.refusals, self.reader.others
         imported = {
-            "resources": sum(self.reader.resources.values()) + self.own,
+            "resources": sum(self.reader.resources.values()),
             "sites": len(self.organizations) - refusals.organizations,
             "rows": sum(assembled.rows.values()),
             "repeated": assembled.repeated,
@@ -220,7 +223,7 @@ class _Import:
 
     def check_not_empty(self, source: Path) -> None:
         """Raises `ImnmFhirError` where nothing at all was read: an empty cohort is no import."""
-        if not self.reader.resources and not self.own and not self.reader.refusals.total:
+        if not self.reader.resources and not self.reader.refusals.total:
             raise ImnmFhirError(f"{source}: holds no resource; ask for the files again")
 
     def cohort(self) -> Cohort:

@@ -5,7 +5,7 @@ a path was not understood. `imnm_fhir.fhir.reading.assembly` then finds each row
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,13 @@ from imnm_fhir.fhir.reading.foreign import is_usable_medication, normalise
 from imnm_fhir.fhir.reading.settle import settle
 from imnm_fhir.issues import Issue
 from imnm_fhir.shapes import Reading, match
-from imnm_fhir.shapes.found import leaves
+from imnm_fhir.shapes.found import leaves, without_index
 from imnm_fhir.shapes.match import is_harmless
 from imnm_fhir.values import Unreadable
 
 LISTED_ONE_BY_ONE = 1000  # refusals of one kind and reason; further ones are counted
 Row = dict[str, Any]
+Settle = Callable[[str, Mapping[str, Any]], tuple[Row, list[str]]]
 
 
 @dataclass
@@ -71,6 +72,20 @@ class Refusals:
         return sum(self.counts.values())
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What one resource comes to: a row, a refusal, or, without a table, nothing that is read.
+
+    `table` is that of its shape; `row_table` that of the row, another one for what did not happen.
+    """
+
+    table: str
+    row_table: str
+    row: Row
+    unread: tuple[str, ...] = ()
+    refused: str | None = None
+
+
 @dataclass
 class ResourceReader:
     """Reads resources; `rows` are collected by table until the caller takes them.
@@ -118,22 +133,64 @@ class ResourceReader:
         if kind == "Medication":
             self._read_medication(located)
             return
-        happened = as_happened(located.resource)
-        reading = self._match(located.resource if happened is None else happened)
-        if not reading.table:
-            self.others[kind] += 1
-            self._first.setdefault((kind, ""), located)
-            return
+        judged = self.judge(located.resource, identity(located))
+        if not judged.table:
+            self.note_other(kind, 1, located)
+        elif judged.refused:
+            self.refusals.add(kind, judged.refused, located.file, located.line, judged.table)
+        else:
+            self._list_unread(kind, judged.unread, located)
+            row = {**judged.row, "file": located.file, "row": located.line, "kind": kind}
+            self.rows.setdefault(judged.row_table, []).append(row)
+
+    def judge(
+        self, resource: Mapping[str, Any], ident: str | None, settle_row: Settle = settle
+    ) -> Judged:
+        """What one resource comes to, by itself and what was announced; nothing is noted."""
+        happened = as_happened(resource)
+        reading = self._match(resource if happened is None else happened)
+        table = reading.table
+        if not table or reading.refused:
+            return Judged(table, table, {}, refused=reading.refused)
         try:
-            why = reading.refused
-            row, left_out = ({}, []) if why else settle(reading.table, reading.row)
+            row, left_out = settle_row(table, reading.row)
         except (ImnmFhirError, Unreadable) as error:
-            why = str(error)
-        if why:
-            self.refusals.add(kind, why, located.file, located.line, reading.table)
-            return
-        self._take(reading, row, located, happened is not None)
-        self._list_unread(kind, left_out, located)
+            return Judged(table, table, {}, refused=str(error))
+        row["resource_id"] = ident
+        if table not in ("patients", "organization") and "patient" not in row:
+            row["n"] = ident
+        unread = tuple(without_index(path) for path in (*reading.unread, *left_out))
+        if happened is None:
+            return Judged(table, table, row, unread)
+        said = denial(row)
+        if said is None:
+            why = "says that something did not happen, and no element takes such an answer"
+            return Judged(table, table, {}, refused=why)
+        kept = {name: row.get(name) for name in ("patient_id", "site", "patient", "resource_id")}
+        denied = row["element"] if said.one_of_many else None
+        return Judged(table, "observations", {**kept, **said.row, "denied": denied}, unread)
+
+    def resolve(self, reference: str) -> str | None:
+        """The `Patient/1` that the address of a Bundle's entry stands for."""
+        return self._addresses.get(reference)
+
+    def note_other(self, kind: str, count: int, first: Located) -> None:
+        """Note `count` resources of a kind that is not read."""
+        self.others[kind] += count
+        self._note_first((kind, ""), first)
+
+    def note_many(self, kind: str, paths: tuple[str, ...], count: int, first: Located) -> None:
+        """Note paths that were not understood in `count` resources, the first of which is given."""
+        for path in paths:
+            self.unread[kind, path] += count
+            self._note_first((kind, path), first)
+
+    def _note_first(self, place: tuple[str, str], located: Located) -> None:
+        """Keep where something was met first; within a file lines may be read in any order."""
+        known = self._first.get(place)
+        earlier = known and known.file == located.file and (located.line or 0) < (known.line or 0)
+        if known is None or earlier:
+            self._first[place] = Located({}, located.file, located.line)
 
     def _match(self, resource: Mapping[str, Any]) -> Reading:
         try:
@@ -147,35 +204,14 @@ class ResourceReader:
         taken = ("resourceType", "id", "code", "status")
         rest = {key: value for key, value in located.resource.items() if key not in taken}
         if is_usable_medication(located.resource):
-            self._list_unread(
-                "Medication", [leaf.path for leaf in leaves(rest) if rest and not is_harmless(leaf)], located
-            )  # fmt: skip
+            listed = [leaf.path for leaf in leaves(rest) if rest and not is_harmless(leaf)]
+            self._list_unread("Medication", tuple(map(without_index, listed)), located)
         else:
-            self._first.setdefault(("Medication", ""), located)
+            self._note_first(("Medication", ""), located)
 
-    def _take(self, reading: Reading, row: Row, located: Located, denied: bool) -> None:
-        kind, table = kind_of(located.resource), reading.table
-        row["resource_id"] = identity(located)
-        if table not in ("patients", "organization") and "patient" not in row:
-            row["n"] = identity(located)
-        if denied:
-            said = denial(row)
-            if said is None:
-                why = "says that something did not happen, and no element takes such an answer"
-                self.refusals.add(kind, why, located.file, located.line, table)
-                return
-            kept = {name: row.get(name) for name in ("patient_id", "site", "patient")}
-            row = {**kept, **said.row, "denied": row["element"] if said.one_of_many else None}
-            table = "observations"
-        self._list_unread(kind, reading.unread, located)
-        row |= {"file": located.file, "row": located.line, "kind": kind}
-        self.rows.setdefault(table, []).append(row)
-
-    def _list_unread(self, kind: str, paths: tuple[str, ...] | list[str], located: Located) -> None:
+    def _list_unread(self, kind: str, paths: tuple[str, ...], located: Located) -> None:
         for path in paths:
-            place = (kind, without_index(path))
-            self.unread[place] += 1
-            self._first.setdefault(place, located)
+            self.note_many(kind, (path,), 1, located)
 
     def notes(self) -> list[Issue]:
         """One note per path that was not understood, and per kind of resource that is not read."""
@@ -210,9 +246,3 @@ def identity(located: Located) -> str | None:
         return ident
     url = located.full_url
     return url.replace(":", "/").rsplit("/", 1)[-1] if isinstance(url, str) and url else None
-
-
-def without_index(path: str) -> str:
-    """The path with `[]` for every `[3]`, so that the same place counts together."""
-    parts = path.replace("]", "[").split("[")
-    return "".join("[]" if index % 2 else part for index, part in enumerate(parts))
