@@ -10,8 +10,8 @@ from http import HTTPStatus
 from json import loads
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import is_loopback
+from imnm_fhir.errors import ServerError, UsageError
+from imnm_fhir.server.address import is_loopback, web_address
 from imnm_fhir.server.limits import Limit, limited, watch
 from imnm_fhir.server.options import MEGABYTE, ServerOptions
 
@@ -144,8 +144,6 @@ class Transport:
         if isinstance(error, requests.ConnectionError):
             found = re.search(r"\[Errno -?\d+\] ([A-Za-z ]+)", text)
             return LostError(f"unreachable ({found[1]})" if found else "connection lost")
-        if "SOCKS" in text:
-            return ServerError(f"{self.place}: SOCKS proxies are not supported: set HTTPS_PROXY")
         return ServerError(f"{self.place}: cannot be asked ({type(error).__name__})")
 
 
@@ -178,10 +176,20 @@ def open_transport(
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the proxies that the environment names for `url`, none for this machine itself."""
-    from requests.utils import get_environ_proxies
+    """Return the proxies that the environment names for `url`, none for this machine itself.
 
-    return {} if is_loopback(url) else dict(get_environ_proxies(url))
+    Raises UsageError, which does not repeat it, for a proxy that is no http or https address.
+    """
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxies = {} if is_loopback(url) else dict(get_environ_proxies(url))
+    chosen = select_proxy(url, proxies)
+    if chosen and web_address(chosen if "://" in chosen else f"http://{chosen}") is None:
+        raise UsageError(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used: write it as "
+            "http://proxy.example:3128 (SOCKS is not supported)"
+        )
+    return proxies
 
 
 @cache
