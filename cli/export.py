@@ -37,8 +37,8 @@ def command(
     """Export a cohort or site files as FHIR R4.
 
     A server takes only what passed validation. A patient without valid consent does not leave.
-    Credentials come from IMNM_FHIR_TOKEN, or IMNM_FHIR_USER and IMNM_FHIR_PASSWORD (each also as
-    *_FILE, the path of a file that holds it).
+    Credentials come from variables (IMNM_FHIR_TOKEN, IMNM_FHIR_USER, IMNM_FHIR_SMART_CLIENT_ID),
+    files or the keyring, never from here.
     """
     from imnm_fhir.flow import Gate, export
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,7 +86,17 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-_SECONDS = click.FloatRange(0, min_open=True)
+class _Seconds(click.FloatRange):
+    """Seconds: more than none, and a number (click takes nan and inf for numbers)."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
+_SECONDS = _Seconds(0, min_open=True)
 _SERVER_OPTIONS = {
     "timeout": click.option(
         "--timeout",

@@ -83,6 +83,33 @@ def test_credentials_never_over_plain_http(passed: None, monkeypatch: pytest.Mon
         assert "geheim" not in ran.err
 
 
+def test_plain_http_to_another_machine_must_be_allowed(passed: None) -> None:
+    for ran in both_ways("http://192.0.2.1/fhir"):
+        check_refusal(ran, 2, "plain http", "--insecure-http")
+
+
+def test_authorities_of_a_file_are_trusted(passed: None, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path("authority.pem")
+    with stand_in(authority.issue_cert("127.0.0.1")) as server:
+        server.answer = Store()
+        ran = run("export", "cohort", "--to", server.base_url, "--ca-bundle", "authority.pem", "-q")
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_a_deadline_ends_the_command() -> None:
+    with stand_in() as server:
+        server.metadata = lambda asked: Answer(body=b"{" * 1000, drip=0.05)
+        ran = run("import", server.base_url, "--out", "back", "--deadline", "0.5", "-q")
+    check_refusal(ran, 4, "the deadline has passed")
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_seconds_that_are_none(seconds: str) -> None:
+    ran = run("import", "https://127.0.0.1:1/fhir", "--out", "back", "--timeout", seconds)
+    assert ran.code == 2 and "--timeout" in ran.err and "Traceback" not in ran.err
+
+
 def test_address_that_is_none(passed: None) -> None:
     for ran in both_ways("ftp://127.0.0.1/fhir"):
         check_refusal(ran, 2, "no http or https address")
