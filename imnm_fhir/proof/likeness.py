@@ -9,9 +9,8 @@ from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.reading.foreign import normalise
-from imnm_fhir.fhir.reading.one_by_one import without_index
 from imnm_fhir.shapes import Reading, match
-from imnm_fhir.shapes.found import as_mapping
+from imnm_fhir.shapes.found import as_mapping, without_index
 
 IDENTICAL, EQUIVALENT, CHANGED = "identical", "equivalent", "changed"
 MISSING, FOREIGN = "missing", "foreign"
