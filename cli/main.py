@@ -36,6 +36,7 @@ COMMANDS = {
     "table1": "table1",
     "smart-key": "smart_key",
     "elements": "elements",
+    "check-table": "check_table",
     "demo": "demo",
 }
 

@@ -20,7 +20,7 @@ LAYERS = (
     ("declarations", "dictionary", "study"),
     ("drugs", "readers"),
     ("shapes",),
-    ("elements", "sites"),
+    ("aggregates", "elements", "sites"),
     ("cohort", "findings", "manifests"),
     ("compare", "derive", "harmonise"),
     ("compiled", "conformance", "definitions", "fhir"),

@@ -1,0 +1,36 @@
+"""imnm-fhir check-table: whether the numbers of a published or submitted table agree."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from imnm_fhir.cli.options import PATH, example, voice_options
+from imnm_fhir.cli.output import Voice
+
+
+@click.command(name="check-table", epilog=example("imnm-fhir check-table table2.csv"))
+@click.argument("file", type=PATH)
+@click.option("--out", type=PATH, help="CSV file for what was found.")
+@click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign; else it is detected.")
+@voice_options
+def command(file: Path, out: Path | None, decimal: str | None, voice: Voice) -> None:
+    """Find numbers of a published table that contradict each other.
+
+    FILE is CSV or Excel with the columns label, group, n, N, percent, median, min, max or range; `part of` and `parts`
+    (exclusive, overlapping, both, subset) say what adds up. Needs no patient data and no mapping.
+    Exit code 0: nothing contradicts itself; 1: something does.
+    """
+    from imnm_fhir.aggregates import check_table, write_contradictions
+
+    found, rows, sign = check_table(file, decimal)
+    certain = [each for each in found if each.certain]
+    for each in found:
+        click.echo(each.line() if each.certain else f"note: {each.line()}")
+    if out:
+        write_contradictions(found, out)
+    voice.say(f"decimal sign: {'comma' if sign == ',' else 'point'}")
+    contradictions = "1 contradiction" if len(certain) == 1 else f"{len(certain)} contradictions"
+    click.echo(f"{rows} rows checked: {contradictions}, {len(found) - len(certain)} notes")
+    if certain:
+        sys.exit(1)

@@ -1,0 +1,18 @@
+"""Tables of results: do their own numbers agree? Needs no patient data and no mapping."""
+
+from imnm_fhir.aggregates.check import (
+    Contradiction,
+    check_rows,
+    check_table,
+    write_contradictions,
+)
+from imnm_fhir.aggregates.rows import Row, read_rows
+
+__all__ = [
+    "Contradiction",
+    "Row",
+    "check_rows",
+    "check_table",
+    "read_rows",
+    "write_contradictions",
+]

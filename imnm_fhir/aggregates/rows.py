@@ -1,0 +1,200 @@
+"""The rows of a table of results, from a CSV file or Excel workbook, one label and group each."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from imnm_fhir.aggregates.numbers import (
+    COUNT,
+    RANGE,
+    SPREAD,
+    TOTAL,
+    Percent,
+    decimal_sign,
+    number,
+    percent,
+    whole,
+)
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.readers import TextTable, read_tables
+from imnm_fhir.terminology import mappings
+from imnm_fhir.values import fold
+
+EMPTY = ("", "-", "–", "—", "na", "n/a", "nd")
+COUNTED, MEASURED = ("n", "percent"), ("median", "min", "max", "range")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of results: a count with its whole and percentage, or a median with its range.
+
+    `part_of` names the label that the row is a part of ("" for the whole N); `parts` says how rows
+    with the same `part_of` relate: exclusive, overlapping, both (in several), subset or "" (not
+    said). `unread` are the headings whose cells are no numbers.
+    """
+
+    row: int
+    sheet: str | None
+    source: str
+    label: str
+    group: str
+    n: int | None = None
+    total: int | None = None
+    percent: Percent | None = None
+    median: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    part_of: str | None = None
+    parts: str = ""
+    unread: tuple[str, ...] = field(default=())
+
+
+@cache
+def _words() -> dict[str, dict[str, str]]:
+    raw = tomllib.loads((mappings() / "aggregates.toml").read_text("utf-8"))
+    return {
+        section: {word if word in ("n", "N") else fold(word): name for name, words in entries.items() for word in words}
+        for section, entries in raw.items()
+    }  # fmt: skip
+
+
+def read_rows(path: Path, decimal: str | None = None) -> tuple[list[Row], str]:
+    """The rows of every table of the file, and the decimal sign that it was read with.
+
+    Raises `ImnmFhirError` where the file is no table, or has no column of labels or of numbers.
+    """
+    tables = read_tables(path)
+    sign = decimal or decimal_sign(
+        cell for table in tables for column in table.columns.values() for cell in column
+    )
+    rows = [row for table in tables for row in _rows(table, sign)]
+    if not rows:
+        raise ImnmFhirError(f"{path.name}: it has no rows with numbers; give label, n, N, percent")
+    return rows, sign
+
+
+def _rows(table: TextTable, sign: str) -> Iterator[Row]:
+    named = {
+        name: heading for heading in reversed(table.header) if (name := _name(heading)) is not None
+    }
+    if "label" not in named:
+        first = next((each for each in table.header if not _name(each)), None)
+        if first is None:
+            raise ImnmFhirError(
+                f"{table.file}: no column of labels; call it label (variable, Merkmal, etiqueta)"
+            )
+        named["label"] = first
+    wide = [each for each in table.header if not _name(each) and each != named["label"]]
+    if not set(named) & {*COUNTED, *MEASURED}:
+        yield from _wide_rows(table, named, wide, sign)
+        return
+    for place, where in enumerate(table.row_numbers):
+        cells = {name: table.columns[heading][place] for name, heading in named.items()}
+        if any(cells.get(name) for name in (*COUNTED, *MEASURED)):
+            yield _row(table, where, cells, sign)
+
+
+def _wide_rows(
+    table: TextTable, named: Mapping[str, str], groups: list[str], sign: str
+) -> Iterator[Row]:
+    """Rows of a table with a column for each group, `HMGCR (n = 13)`, with cells `11 (84.6%)`."""
+    totals = {group: TOTAL.search(group) for group in groups}
+    for place, where in enumerate(table.row_numbers):
+        for group in groups:
+            cell = table.columns[group][place]
+            if not any(sign.isdigit() for sign in cell):
+                continue
+            about = {name: table.columns[heading][place] for name, heading in named.items()}
+            found = totals[group]
+            total = found[1] if found else ""
+            kind = "median" if SPREAD.fullmatch(cell) else "n"
+            yield _row(table, where, {**about, "group": group, "N": total, kind: cell}, sign)
+
+
+def _name(heading: str) -> str | None:
+    plain = heading.strip()
+    return _words()["columns"].get(plain if plain in ("n", "N") else fold(plain))
+
+
+def _row(table: TextTable, where: int, cells: Mapping[str, str], sign: str) -> Row:
+    said = {name: cell.strip() for name, cell in cells.items() if cell.strip().lower() not in EMPTY}
+    row = Row(
+        row=where,
+        sheet=table.sheet,
+        source=said.get("source", ""),
+        label=said.get("label", ""),
+        group=said.get("group", ""),
+        part_of=said.get("part_of"),
+        parts=_words()["parts"].get(fold(said.get("parts", "")), ""),
+    )
+    found: dict[str, Any] = {}
+    unread = [
+        name for name in said if name in _READERS and not _READERS[name](said[name], sign, found)
+    ]
+    if said.get("parts") and not row.parts:
+        unread.append("parts")
+    return replace(row, **found, unread=tuple(unread))
+
+
+def _read_count(text: str, sign: str, found: dict[str, Any]) -> bool:
+    match = COUNT.fullmatch(text)
+    if not match or (n := whole(match["n"])) is None:
+        return False
+    found["n"] = n
+    if match["total"]:
+        found["total"] = whole(match["total"])
+    if match["percent"]:
+        found["percent"] = percent(match["percent"], sign)
+    return True
+
+
+def _read_total(text: str, sign: str, found: dict[str, Any]) -> bool:
+    found["total"] = whole(text)
+    return found["total"] is not None
+
+
+def _read_percent(text: str, sign: str, found: dict[str, Any]) -> bool:
+    found["percent"] = percent(text, sign)
+    return found["percent"] is not None
+
+
+def _read_median(text: str, sign: str, found: dict[str, Any]) -> bool:
+    match = SPREAD.fullmatch(text)
+    if match:
+        names = {"median": "median", "low": "low", "high": "high"}
+        found.update({name: number(match[group], sign) for name, group in names.items()})
+        return True
+    found["median"] = number(text, sign)
+    return found["median"] is not None
+
+
+def _read_range(text: str, sign: str, found: dict[str, Any]) -> bool:
+    match = RANGE.fullmatch(text)
+    if match:
+        found["low"], found["high"] = number(match["low"], sign), number(match["high"], sign)
+    return bool(match)
+
+
+def _read_low(text: str, sign: str, found: dict[str, Any]) -> bool:
+    found["low"] = number(text, sign)
+    return found["low"] is not None
+
+
+def _read_high(text: str, sign: str, found: dict[str, Any]) -> bool:
+    found["high"] = number(text, sign)
+    return found["high"] is not None
+
+
+_READERS = {
+    "n": _read_count,
+    "N": _read_total,
+    "percent": _read_percent,
+    "median": _read_median,
+    "range": _read_range,
+    "min": _read_low,
+    "max": _read_high,
+}

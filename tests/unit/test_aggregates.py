@@ -1,0 +1,148 @@
+"""check-table: the seven checks, the paper's own contradictions, and tables as people write them."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from imnm_fhir.aggregates import check_table, read_rows
+from imnm_fhir.aggregates.check import explain, fits
+from imnm_fhir.aggregates.numbers import Percent, percent
+from imnm_fhir.cli.main import imnm_fhir
+from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.written import write_excel
+
+MADRID = Path(__file__).parents[2] / "imnm_fhir/demo_data/madrid/published_table.csv"
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def found(folder: Path, text: str) -> list[tuple[str, str]]:
+    contradictions, _, _ = check_table(table(folder, text))
+    return [(each.check if each.certain else "note", each.explanation) for each in contradictions]
+
+
+def test_the_papers_contradictions_are_found_by_class_and_nothing_else() -> None:
+    contradictions, rows, _ = check_table(MADRID)
+    assert rows == 63
+    assert [(each.check, each.label, each.certain) for each in contradictions] == [
+        ("percentage", "Statin before onset", True),  # C1
+        ("percentage", "Atorvastatin", True),  # C2
+        ("percentage", "Extra-muscular manifestation", True),  # C3
+        ("label-twice", "Lower limbs weaker", True),  # C4
+        ("parts", "Lymphocytic infiltrate", False),  # C10: holds with one overlap
+        ("percentage", "Bitherapy", True),  # C5
+        ("parts", "Bitherapy", True),  # C6
+        ("union", "Immunoglobulins in combination", True),  # C8
+        ("label-twice", "Azathioprine in combination", True),  # C7
+    ]
+    said = {each.label: each.explanation for each in contradictions if each.check == "percentage"}
+    assert said["Extra-muscular manifestation"] == "11.8 % fits 2/17, not 2/16 (12.5 %)"
+    assert said["Atorvastatin"] == "62.5 % fits 10/16, not 9/16 (56.3 %)"
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "printed", "good"),
+    [
+        (3, 16, "18.7", True),  # 18.75 rounds either way
+        (3, 16, "18.8", True),
+        (3, 16, "18.9", False),
+        (12, 16, "75", True),
+        (12, 16, "74", True),
+        (12, 16, "73", False),
+        (0, 0, "0", True),
+    ],
+)
+def test_a_percentage_may_differ_by_one_unit_of_its_last_digit(
+    n: int, total: int, printed: str, good: bool
+) -> None:
+    read = percent(printed, ".")
+    assert read is not None
+    assert fits(n, total, read) is good
+
+
+def test_a_percentage_that_nothing_gives_says_so() -> None:
+    said = explain(13, 16, Percent(Decimal("80.3"), Decimal("0.1")))
+    assert said == "80.3 % is not 13/16 (81.3 %), and no count of 13 to 19 gives it"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("label,n,N\nWomen,17,16\n", [("sub-group", "17 of 16: the part is larger than the whole")]),
+        ("label,median,min,max\nAge,81,36,80\n", [("range", "the median 81 lies above the largest value 80")]),
+        ("label,median,range\nAge,71.5,36-80\n", []),
+        ("label,median\nAge,\"71.5 (72-80)\"\n", [("range", "the median 71.5 lies below the smallest value 72")]),
+        ("label,n\nStatin,\"13/16 (81.3%)\"\n", []),
+        ("label,n\nStatin,many\n", [("note", "n: no number that can be read")]),
+        ("label,n,part of\nAll,16,\nA,9,All\nB,9,All\nC,17,All\n", [
+            ("note", "9 + 9 + 17 = 35 make 'All' (16) only if 19 are counted twice"),
+            ("sub-group", "17 are more than 'All' (16), of which they are a part"),
+        ]),
+    ],
+)  # fmt: skip
+def test_single_checks(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
+    said = found(tmp_path, text)
+    if "part of" in text:
+        assert expected[1] in said
+    else:
+        assert said == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Merkmal;Anzahl;Gesamt;Prozent\nStatin;13;16;80,3\n",
+        "Característica;Número;N;Porcentaje\nEstatina;13;16;80,3\n",
+        "Caractéristique;Effectif;Total;Pourcentage\nStatine;13;16;80,3\n",
+        "Caratteristica;Numero;Totale;Percentuale\nStatina;13;16;80,3\n",
+        "Variable;n;N\nStatin;13 (80,3%);16\n",
+        "Variable;Alle (n = 16);HMGCR (n = 13)\nStatin;13 (80,3 %);11 (84,6 %)\n",
+    ],
+)
+def test_headings_of_other_languages_and_decimal_commas(tmp_path: Path, text: str) -> None:
+    (one,) = check_table(table(tmp_path, text))[0]
+    assert one.check == "percentage"
+    assert "no count of 13 to 19" in one.explanation
+
+
+def test_counts_and_medians_with_thousands(tmp_path: Path) -> None:
+    text = "label;n;N;percent;median;range\nCK;1.204;2.408;50,0;4.746;1.001-9.856\n"
+    (row,), sign = read_rows(table(tmp_path, text))
+    assert sign == ","
+    assert (row.n, row.total) == (1204, 2408)
+    assert (row.median, row.low, row.high) == (Decimal(4746), Decimal(1001), Decimal(9856))
+
+
+def test_a_workbook_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "table.xlsx"
+    write_excel(path, {"Table 2": (["label", "n", "N", "percent"], [["Statin", 2, 16, "11.8"]])})
+    (one,) = check_table(path)[0]
+    assert one.explanation == "11.8 % fits 2/17, not 2/16 (12.5 %)"
+
+
+def test_a_file_without_labels_or_numbers_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ImnmFhirError, match="no column of labels"):
+        check_table(table(tmp_path, "n,N\n1,2\n"))
+    with pytest.raises(ImnmFhirError, match="no rows with numbers"):
+        check_table(table(tmp_path, "label,n\nStatin,\n"))
+
+
+def test_command_says_and_writes_what_it_found(tmp_path: Path) -> None:
+    out = tmp_path / "found.csv"
+    result = CliRunner().invoke(imnm_fhir, ["check-table", str(MADRID), "--out", str(out), "-q"])
+    assert result.exit_code == 1
+    assert "row 12, Extra-muscular manifestation (Results): 11.8 % fits 2/17" in result.stdout
+    assert "63 rows checked: 8 contradictions, 1 notes" in result.stdout
+    assert out.read_text("utf-8").count("G01") == 9
+
+
+def test_command_is_content_with_a_table_that_agrees(tmp_path: Path) -> None:
+    good = table(tmp_path, "label,n,N,percent\nStatin,13,16,81.3\n")
+    result = CliRunner().invoke(imnm_fhir, ["check-table", str(good), "-q"])
+    assert (result.exit_code, result.stdout) == (0, "1 rows checked: 0 contradictions, 0 notes\n")
