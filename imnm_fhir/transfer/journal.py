@@ -39,7 +39,7 @@ STATES = (SENDING, UNKNOWN, STORED, FAILED, HELD, CONFLICT, DELETING, WITHDRAWN)
 
 _COLUMNS = """type text not null, id text not null, state text not null, hash text, pending text,
     server_id text, server_version text, status integer, attempt integer not null, time text not null,
-    subject text, said text, primary key (type, id)"""
+    subject text, said text, expression text, primary key (type, id)"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Entry:
     `hash` is `content_hash` of what the server confirmed last, `pending` of what was sent since
     without being confirmed. `server_id` is the id there (another one where the server assigns ids),
     `status` the last HTTP status, `attempt` how often it was sent, `time` the last change in UTC,
-    `subject` the id of the Patient that it points to (or is), `said` the server's words, values cut.
+    `subject` the id of the Patient that it points to (or is), `said` the server's words, values cut,
+    `expression` the FHIRPath of what it complains about.
     """
 
     type: str
@@ -64,6 +65,7 @@ class Entry:
     time: str = ""
     subject: str | None = None
     said: str | None = None
+    expression: str | None = None
 
     @property
     def place(self) -> str:
@@ -243,6 +245,11 @@ class Journal:
             database.executemany(
                 f"insert or replace into resources ({', '.join(_NAMES)}) values ({marks})", rows
             )
+
+    def copy_to(self, other: sqlite3.Connection) -> None:
+        """Copy everything into another database."""
+        with self._lock:
+            self._database.backup(other)
 
     def forget(self, places: Iterable[tuple[str, str]]) -> None:
         """Remove entries by type and id, for a withdrawal; their bytes are overwritten."""

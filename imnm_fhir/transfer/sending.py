@@ -1,0 +1,455 @@
+"""Sending resources and settling what became of each, whatever happens on the way.
+
+Before a request its resources are `sending` in the journal, afterwards what the server confirmed. An
+answer that is lost or confirms nothing is never believed: the server is asked what it holds.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic, sleep
+
+from imnm_fhir.errors import ImnmFhirError, ServerError
+from imnm_fhir.server.connection import Connection, Response, UnansweredError
+from imnm_fhir.server.retries import backoff
+from imnm_fhir.transfer.audit import Audit
+from imnm_fhir.transfer.bundles import (
+    Answer,
+    bundle_answers,
+    refused,
+    single_answer,
+    to_bundle,
+    to_write,
+)
+from imnm_fhir.transfer.delivery import CREATE_IT, Item
+from imnm_fhir.transfer.journal import (
+    CONFLICT,
+    FAILED,
+    HELD,
+    SENDING,
+    STORED,
+    UNKNOWN,
+    Entry,
+    Journal,
+)
+from imnm_fhir.transfer.plans import CLIENT_ID, CREATE, NEEDED, SINGLE, TRANSACTION, Choice, Plan
+from imnm_fhir.transfer.reading import Found, is_ours, read_back
+from imnm_fhir.transfer.sizes import BundleSize
+from imnm_fhir.transfer.tally import (
+    CHANGED_BY_OTHERS,
+    CREATED,
+    HELD_BACK,
+    KEPT,
+    REFUSED,
+    UPDATED,
+    Failure,
+    Tally,
+)
+from imnm_fhir.transfer.targets import Targets
+
+_NO_SUCH_WAY = (404, 405, 501)  # of the way of sending, where nothing has worked yet
+_CHANGED = (409, 412)  # HAPI answers 409 to a stale If-Match, the specification asks for 412
+_SAME_FAULT = 25  # resources in a row that the server breaks on, until it is left alone
+_PROBED = 3  # resources on which every plan is tried before the resources are to blame
+
+
+class StoppedError(Exception):
+    """Another thread met what ends the export."""
+
+
+@dataclass
+class Sender:
+    """What sending needs; one for an export, of use to several threads."""
+
+    connection: Connection
+    journal: Journal
+    audit: Audit
+    choice: Choice
+    size: BundleSize
+    tally: Tally
+    overwrite: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    targets: Targets = field(init=False)
+    forbidden: dict[str, str] = field(default_factory=dict)  # type -> why all of it is refused
+    _probed: int = 0
+    _broken: int = 0  # resources in a row that ended in 5xx or without a confirmation
+    _losses: int = 0  # requests in a row whose answer was lost, and when the first one was
+    _lost_since: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin with what the journal knows."""
+        self.targets = Targets(self.journal, self.connection)
+
+    # ------------------------------------------------------------------ one bundle
+
+    def send(self, items: Sequence[Item]) -> list[Item]:
+        """Send resources of one type; returns those held back, since what they point to is not there.
+
+        Raises ServerError when the server or the network fails for good.
+        """
+        ready, held = self.targets.part(items, self._together())
+        if ready and ready[0].type in self.forbidden:
+            for item in ready:
+                self._fail(item, Answer(False, 403, said=self.forbidden[item.type]))
+        elif ready:
+            self._send(ready, self.choice.plan)
+        return held
+
+    def fail_held(self, item: Item) -> None:
+        """Settle a resource that stays held back."""
+        missing = self.targets.missing(item)
+        place = "/".join(missing[0]) if missing else "something"
+        said = f"not sent: it points to {place}, which is not at the server"
+        self.journal.put(
+            [item.entry(HELD, pending=item.hash, said=said, hash=self._old_hash(item))]
+        )
+        self.tally.fail(Failure(item.type, item.id, HELD_BACK, None, said))
+
+    def _together(self) -> bool:
+        """Whether resources of one request may point to each other."""
+        return self.choice.plan == Plan(TRANSACTION, CLIENT_ID)
+
+    def send_whole(self, items: Sequence[Item]) -> Response | None:
+        """Send all in one transaction; returns the server's refusal, None once all is stored."""
+        plan, left = Plan(TRANSACTION, CLIENT_ID), items
+        while left:
+            response, answers = self._post(left, plan)
+            if answers is not None and all(answer.stored for answer in answers):
+                self._settle_all(left, answers, plan)
+                return None
+            if response is not None and (response.status >= 400 or answers is not None):
+                return response
+            left = self._ask(left, plan)
+            if left and len(left) < len(items):
+                raise ServerError(
+                    f"{self.connection.base_url}: stored a part of a transaction: ask who runs the server"
+                )
+        return None
+
+    def roll_back(self, item: Item) -> None:
+        """Keep that a resource of a refused transaction is as it was before."""
+        state = item.entry(FAILED, hash=self._old_hash(item), attempt=self._attempt(item))
+        self.journal.put([state])
+
+    def _send(self, items: Sequence[Item], plan: Plan, again: bool = False) -> None:
+        """Send and settle `items`; halves them until the guilty ones are alone."""
+        if self.stop.is_set():
+            raise StoppedError
+        items = self._writable(items, plan)
+        if not items:
+            return
+        response, answers = self._post(items, plan)
+        if answers is not None:
+            self._settle_all(items, answers, plan)
+        elif response is None or response.status < 400:  # unknown, or not confirmed
+            left = self._ask(items, plan)
+            if left and response is not None and again:
+                self._split(left, plan, response)
+            elif left:
+                self._send(left, plan, again=response is not None)
+        elif response.status == 413 and len(items) > 1:
+            self.size.halve(len(items), forever=True)
+            self._halves(items, plan)
+        elif response.status == 403:
+            self._forbid(items, plan, response)
+        else:
+            self._split(items, plan, response)
+
+    def _split(self, items: Sequence[Item], plan: Plan, response: Response) -> None:
+        if len(items) > 1:
+            self._halves(items, plan)
+        elif not self._try_other_plans(items[0], plan, response):
+            self._settle(items[0], refused(response, items[0]), plan)
+
+    def _halves(self, items: Sequence[Item], plan: Plan) -> None:
+        half = (len(items) + 1) // 2
+        for part in (items[:half], items[half:]):
+            ready, held = self.targets.part(part, self._together())
+            for item in held:
+                self.fail_held(item)
+            if ready:
+                self._send(ready, self.choice.plan if self.choice.confirmed else plan)
+
+    def _forbid(self, items: Sequence[Item], plan: Plan, response: Response) -> None:
+        """Tell a resource that may not be written from a type that may not."""
+        if len(items) == 1:
+            self._split(items, plan, response)
+            return
+        self._send(items[:1], plan)
+        if items[0].type not in self.forbidden:
+            self._halves(items[1:], plan)
+            return
+        for item in items[1:]:
+            self._fail(item, Answer(False, 403, said=self.forbidden[item.type]))
+
+    def _writable(self, items: Sequence[Item], plan: Plan) -> Sequence[Item]:
+        """The resources that the plan can name; the others fail."""
+        if plan.naming == CLIENT_ID:
+            return items
+        kept = []
+        for item in items:
+            try:
+                to_write(item, plan.naming, self.targets.server_id)
+                kept.append(item)
+            except ServerError:
+                raise
+            except ImnmFhirError as error:
+                self._fail(item, Answer(False, 0, said=f"not sent: it {error}"))
+        return kept
+
+    # ------------------------------------------------------------------ requests
+
+    def _post(
+        self, items: Sequence[Item], plan: Plan
+    ) -> tuple[Response | None, list[Answer] | None]:
+        """Send one request (or one each); returns the whole answer or that of each resource.
+
+        None and None: nobody knows what became of it.
+        """
+        entries = [self.journal.get(item.type, item.id) for item in items]
+        self.journal.put(
+            item.entry(
+                SENDING,
+                hash=old.hash if old else None,
+                pending=item.hash,
+                attempt=(old.attempt if old else 0) + 1,
+            )
+            for item, old in zip(items, entries, strict=True)
+        )
+        began = monotonic()
+        response: Response | None = None
+        answers: list[Answer] | None = None
+        try:
+            if plan.envelope == SINGLE:
+                answers = [self._post_single(item, plan) for item in items]
+            else:
+                response = self._post_bundle(items, plan)
+                answers = bundle_answers(response, items)
+        except UnansweredError as error:
+            self._lost(items, error)
+        seconds = monotonic() - began
+        if answers is not None:
+            self.size.learn(seconds, len(items))
+        status = response.status if response is not None else None
+        results = Counter(_result(answer) for answer in answers or ())
+        ids = [item.server_id or item.id for item in items]
+        kinds = sorted({item.type for item in items})
+        self.audit.request(
+            plan.envelope,
+            ", ".join(kinds),
+            ids,
+            results or {"unknown": len(items)},
+            status,
+            seconds,
+        )
+        return response, answers
+
+    def _post_bundle(self, items: Sequence[Item], plan: Plan) -> Response:
+        writes = [to_write(item, plan.naming, self.targets.server_id) for item in items]
+        body = to_bundle(plan.envelope, self.connection.base_url, items, writes)
+        self.tally.request()
+        return self.connection.request("POST", "", body=body, idempotent=False)
+
+    def _post_single(self, item: Item, plan: Plan) -> Answer:
+        write = to_write(item, plan.naming, self.targets.server_id)
+        names = {"ifMatch": "If-Match", "ifNoneExist": "If-None-Exist"}
+        headers = {names[key]: value for key, value in write.conditions.items()}
+        headers["Prefer"] = "return=minimal"
+        self.tally.request()
+        response = self.connection.request(
+            write.method, write.url, body=write.body, headers=headers, idempotent=False
+        )
+        return single_answer(response, item)
+
+    def _lost(self, items: Sequence[Item], error: UnansweredError) -> None:
+        """Keep that nobody knows what became of a request, and wait as the server asks."""
+        if error.status is None or error.status == 504:
+            self.size.halve(len(items))
+        entries = [self.journal.get(item.type, item.id) for item in items]
+        self.journal.put(replace(entry, state=UNKNOWN, time="") for entry in entries if entry)
+        if not self._losses:
+            self._lost_since = monotonic()
+        wait = max(error.wait, backoff(self._losses))
+        self._losses += 1
+        if monotonic() - self._lost_since + wait > self.connection.options.patience:
+            raise error
+        sleep(wait)
+
+    # ------------------------------------------------------------------ settling
+
+    def _ask(self, items: Sequence[Item], plan: Plan) -> list[Item]:
+        """Settle what the server holds of `items` already; returns what has to be sent again."""
+        left = []
+        found = read_back(self.connection, self.choice, items, plan.naming)
+        for item, there in zip(items, found, strict=True):
+            if there.there and is_ours(there, item, plan.naming, self.targets.server_id):
+                created = item.action == CREATE_IT
+                answer = Answer(True, there.status, there.server_id, there.version, created=created)
+                self._settle(item, answer, plan)
+            elif self._changed_meanwhile(item, there):
+                self.differ(item, there)
+            else:
+                left.append(item)
+        return left
+
+    def _changed_meanwhile(self, item: Item, found: Found) -> bool:
+        if self.overwrite:
+            return False
+        if item.action == CREATE_IT:
+            return found.there
+        return not found.there or bool(item.version and found.version != item.version)
+
+    def _settle_all(self, items: Sequence[Item], answers: Sequence[Answer], plan: Plan) -> None:
+        if not any(answer.stored for answer in answers) and not self.choice.confirmed:
+            if plan.envelope != TRANSACTION and len(items) > 1:
+                self._halves(items, plan)
+                return
+        entries = []
+        for item, answer in zip(items, answers, strict=True):
+            if answer.stored:
+                entries.append(self._stored(item, answer, plan))
+            elif len(items) > 1 and answer.status in (413, 429, 500, 502, 503, 504):
+                self._send([item], plan)  # of a batch: an answer of its own
+            elif not self._try_other_plans(item, plan, None, answer):
+                self._settle(item, answer, plan)
+        self.journal.put(entry for entry in entries if entry)
+
+    def _settle(self, item: Item, answer: Answer, plan: Plan) -> None:
+        """Count one resource by what the server said of it, and keep that in the journal."""
+        if answer.stored:
+            entry = self._stored(item, answer, plan)
+            self.journal.put([entry] if entry else [])
+        elif answer.status in _CHANGED and (item.version or item.server_id):
+            found = read_back(self.connection, self.choice, [item], plan.naming)[0]
+            if found.there and is_ours(found, item, plan.naming, self.targets.server_id):
+                self._settle(item, Answer(True, 200, found.server_id, found.version), plan)
+            elif self._changed_meanwhile(item, found):
+                self.differ(item, found)
+            else:
+                self._fail(item, answer)
+        else:
+            self._fail(item, answer)
+
+    def _stored(self, item: Item, answer: Answer, plan: Plan) -> Entry | None:
+        if plan.naming == CLIENT_ID and answer.server_id not in (None, item.id):
+            raise ServerError(
+                f"{self.connection.base_url}: stored {item.type}/{item.id} under another id: ask who "
+                "runs the server how it treats the ids of clients"
+            )
+        self.choice.confirm(plan)
+        self._broken = self._losses = 0
+        known = replace(
+            item,
+            server_id=answer.server_id or item.server_id or item.id,
+            version=answer.version or None,
+        )
+        if plan.naming != CLIENT_ID and answer.status == 200 and not answer.unchanged:
+            found = self._differs_there(known, plan) if not item.server_id else None
+            if found is not None:
+                self.differ(known, found)
+                return None
+        kept = answer.unchanged or (plan.naming == CREATE and answer.status == 200)
+        created = answer.created or item.action == CREATE_IT
+        outcome = KEPT if kept else CREATED if created else UPDATED
+        self.tally.add(item.type, outcome)
+        return known.entry(
+            STORED, hash=item.hash, status=answer.status, attempt=self._attempt(item)
+        )
+
+    def _differs_there(self, item: Item, plan: Plan) -> Found | None:
+        """What a conditional request met instead of creating, where that is not what we sent."""
+        found = read_back(self.connection, self.choice, [item], plan.naming)[0]
+        return None if is_ours(found, item, plan.naming, self.targets.server_id) else found
+
+    def differ(self, item: Item, found: Found) -> None:
+        """Leave alone what somebody else changed or deleted, and say so."""
+        if found.several:
+            said = (
+                "several resources at the server have its business identifier: remove all but one"
+            )
+        elif not found.there:
+            said = "somebody deleted it at the server: --overwrite sends it again"
+        else:
+            said = "the server holds something else, which we did not send: --overwrite replaces it"
+        old = self._old_hash(item)
+        known = replace(item, server_id=found.server_id or item.server_id)
+        self.journal.put(
+            [known.entry(CONFLICT, hash=old, pending=item.hash, status=found.status, said=said)]
+        )
+        self.tally.fail(Failure(item.type, item.id, CHANGED_BY_OTHERS, None, said))
+
+    def _fail(self, item: Item, answer: Answer) -> None:
+        if answer.status == 403 and not any(
+            self.tally.counts[item.type][k] for k in (CREATED, UPDATED)
+        ):
+            self.forbidden[item.type] = answer.said
+        broken = answer.status is None or answer.status >= 500 or 200 <= answer.status < 400
+        self._broken = self._broken + 1 if broken else 0
+        entry = item.entry(
+            FAILED,
+            hash=self._old_hash(item),
+            pending=item.hash,
+            status=answer.status or None,
+            attempt=self._attempt(item),
+            said=answer.said,
+            expression=answer.expression,
+        )
+        self.journal.put([entry])
+        failure = Failure(
+            item.type, item.id, REFUSED, answer.status or None, answer.said, answer.expression
+        )
+        self.tally.fail(failure)
+        if self._broken >= _SAME_FAULT:
+            raise ServerError(
+                f"{self.connection.base_url}: {self._broken} resources in a row without a proper "
+                f"answer (the last: {answer.said}): ask who runs the server"
+            )
+
+    # ------------------------------------------------------------------ plans
+
+    def _try_other_plans(
+        self, item: Item, plan: Plan, response: Response | None, answer: Answer | None = None
+    ) -> bool:
+        """Send a resource under every other plan until one works: the way may be at fault, not it.
+
+        Returns whether it is settled. Raises ServerError where no way of sending exists.
+        """
+        if self.choice.confirmed or self._probed >= _PROBED or plan != self.choice.plan:
+            return False
+        self._probed += 1
+        status = response.status if response is not None else answer.status if answer else None
+        statuses = [status]
+        for other in self.choice.others():
+            try:
+                whole, answers = self._post([item], other)
+            except ImnmFhirError as error:
+                if isinstance(error, ServerError):
+                    raise
+                continue  # it has no identifier, or points to what has no id there
+            if answers and answers[0].stored:
+                self._settle(item, answers[0], other)
+                return True
+            statuses.append(whole.status if whole else answers[0].status if answers else None)
+        if all(each in _NO_SUCH_WAY for each in statuses):
+            raise ServerError(
+                f"{self.connection.base_url}: takes {item.type} in no way that is known here (answered "
+                f"{', '.join(str(each) for each in statuses)}): {NEEDED}"
+            )
+        return False
+
+    # ------------------------------------------------------------------ what the journal knows
+
+    def _old_hash(self, item: Item) -> str | None:
+        entry = self.journal.get(item.type, item.id)
+        return entry.hash if entry else None
+
+    def _attempt(self, item: Item) -> int:
+        entry = self.journal.get(item.type, item.id)
+        return entry.attempt if entry else 1
+
+
+def _result(answer: Answer) -> str:
+    if not answer.stored:
+        return f"refused {answer.status or ''}".strip()
+    return "unchanged" if answer.unchanged else "created" if answer.created else "updated"
