@@ -1,14 +1,86 @@
 """imnm-fhir export: a cohort as FHIR, on disk or on a server."""
 
+import json
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imnm_fhir.cli.options import PATH, example, gate_options, server_options, voice_options
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.errors import ServerError
 from imnm_fhir.server.options import ServerOptions
+
+if TYPE_CHECKING:
+    from imnm_fhir.flow import Exported
+    from imnm_fhir.transfer import Choices
+
+PARTLY, FAILED = 5, 4  # exit codes
+_CHOICES = {
+    "dry_run": click.option(
+        "--dry-run", is_flag=True, help="Say what would be sent to a server; send nothing."
+    ),
+    "verify": click.option(
+        "--verify",
+        is_flag=True,
+        help="Look up at the server what the journal calls unchanged, too.",
+    ),
+    "overwrite": click.option(
+        "--overwrite", is_flag=True, help="Replace what somebody else changed or deleted there."
+    ),
+    "withdraw_missing": click.option(
+        "--withdraw-missing",
+        is_flag=True,
+        help="Delete at the server what earlier deliveries brought and this one lacks.",
+    ),
+    "all_or_nothing": click.option(
+        "--all-or-nothing", is_flag=True, help="Send one transaction: all is stored, or nothing."
+    ),
+    "bundle_size": click.option(
+        "--bundle-size",
+        default=100,
+        show_default=True,
+        type=click.IntRange(1, 1000),
+        help="Resources in one request at most.",
+    ),
+    "connections": click.option(
+        "--connections",
+        default=2,
+        show_default=True,
+        type=click.IntRange(1, 32),
+        help="Requests at the same time.",
+    ),
+    "journal": click.option(
+        "--journal",
+        type=PATH,
+        help="Folder of the journals; default: SOURCE.journal beside the (first) source.",
+    ),
+    "wait": click.option(
+        "--wait",
+        default=0,
+        show_default=True,
+        type=click.FloatRange(0),
+        help="Seconds to wait for another export to the same server.",
+    ),
+}
+
+
+def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what a user chooses of an export to a server, which a command is given as `choices`."""
+
+    @wraps(function)
+    def with_choices(*arguments: Any, **options: Any) -> Any:
+        from imnm_fhir.transfer import Choices
+
+        chosen = {name: options.pop(name) for name in _CHOICES}
+        return function(*arguments, choices=Choices(**chosen), **options)
+
+    command: Callable[..., Any] = with_choices
+    for option in reversed(_CHOICES.values()):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -20,42 +92,55 @@ from imnm_fhir.server.options import ServerOptions
 )
 @click.option("--site", help="Export site files in one step: the mapping's name or path.")
 @gate_options
-@click.option(
-    "--bundle-size",
-    default=100,
-    show_default=True,
-    type=click.IntRange(1, 1000),
-    help="Resources per transaction of a server.",
-)
+@transfer_options
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 @server_options
 @voice_options
 def command(
     source: tuple[Path, ...], target: str, site: str | None, waivers: Path | None,
-    exclude_failing_patients: bool, allow_errors: bool, bundle_size: int,
+    exclude_failing_patients: bool, allow_errors: bool, choices: "Choices", as_json: bool,
     server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Export a cohort or site files as FHIR R4.
 
-    A server takes only what passed validation. A patient without valid consent does not leave.
+    A server takes only what passed validation. A patient without valid consent does not leave. A
+    journal beside the cohort knows what the server holds: the same command again sends what changed
+    or was not confirmed, and nothing twice.
+
     Credentials come from variables (IMNM_FHIR_TOKEN, IMNM_FHIR_USER, IMNM_FHIR_SMART_CLIENT_ID),
     files or the keyring, never from here.
     """
     from imnm_fhir.flow import Gate, export
+    from imnm_fhir.transfer import TransferStoppedError
 
     gate = Gate(waivers, exclude_failing_patients, allow_errors)
-    with voice.progress("resources") as advance:
-        exported = export(
-            list(source),
-            target,
-            site=site,
-            gate=gate,
-            bundle_size=bundle_size,
-            server=server,
-            progress=advance,
-        )
+    try:
+        with voice.progress("resources") as line:
+            exported = export(
+                list(source), target, site=site, gate=gate, server=server, choices=choices,
+                progress=line.done, watch=line,
+            )  # fmt: skip
+    except TransferStoppedError as error:
+        if as_json:
+            _print({"target": target, **error.transferred.record(), "error": str(error)})
+        raise
+    _tell(exported, as_json, voice)
+
+
+def _tell(exported: "Exported", as_json: bool, voice: Voice) -> None:
+    """Say what was done; leave with the code that says whether all of it was."""
+    if as_json:
+        _print(exported.record())
     for line in exported.lines():
         voice.say(line)
     for failure in exported.failures:
         click.echo(f"not loaded: {failure}", err=True)
-    if exported.failures:
-        sys.exit(ServerError.exit_code)
+    sent = exported.sent
+    if sent and sent.failed > len(sent.failures):
+        click.echo(f"not loaded: {sent.failed - len(sent.failures):,} more", err=True)
+    if sent and not sent.complete:
+        sys.exit(PARTLY if sent.total("created", "updated", "unchanged", "removed") else FAILED)
+
+
+def _print(record: dict[str, Any]) -> None:
+    click.echo(json.dumps(record, ensure_ascii=False))

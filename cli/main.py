@@ -18,6 +18,7 @@ EXIT_CODES = {
     2: "usage: an option or argument is missing or wrong",
     3: "bad input: a file, mapping or cohort that cannot be used",
     4: "server or network",
+    5: "partly done: a server refused some resources, or somebody else changed them; the rest is there",
     70: "a bug of imnm-fhir",
     130: "interrupted (Ctrl-C)",
 }

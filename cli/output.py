@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -52,20 +52,21 @@ class Voice:
         logger.setLevel(level)
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[int], None]]:
+    def progress(self, label: str) -> Iterator["_Progress"]:
         """A line on stderr from the first second on; silent where stderr is no terminal.
 
-        Yields a function that takes how many more are done. The line moves on its own, so that a
-        step which counts nothing is seen to be alive as well.
+        Yields a function that takes how many more are done; its methods take how many are expected
+        and how many failed. The line moves on its own, so that a step which counts nothing is seen to
+        be alive as well.
         """
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-            yield lambda count: None
+            yield _Progress(label)
             return
         line = _ProgressLine(label)
         line.start()
         self.drawn.append(line)
         try:
-            yield line.advance
+            yield line
         finally:
             self.drawn.remove(line)
             line.finish()
@@ -83,18 +84,40 @@ class _Speaker(logging.Handler):
 
 
 @dataclass
-class _ProgressLine:
+class _Progress:
+    """What is told of a step under way; nobody sees it."""
+
     label: str
-    done: int = 0
+    count: int = 0
+    expected: int = 0
+    failures: int = 0
+
+    def __call__(self, number: int) -> None:
+        self.count += number
+
+    def done(self, number: int) -> None:
+        """So many more are done."""
+        self.count += number
+
+    def expect(self, number: int) -> None:
+        """So many more are to be done."""
+        self.expected = self.count + number
+
+    def failed(self, number: int) -> None:
+        """So many of these failed."""
+        self.failures += number
+
+
+@dataclass
+class _ProgressLine(_Progress):
+    """The same as a line on stderr."""
+
     started: float = field(default_factory=time.monotonic)
     finished: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self._draw, daemon=True)
         self.thread.start()
-
-    def advance(self, count: int) -> None:
-        self.done += count
 
     def finish(self) -> None:
         self.finished.set()
@@ -109,9 +132,14 @@ class _ProgressLine:
 
     def text(self, now: float) -> str:
         seconds = now - self.started
-        if not self.done:
+        if not self.count:
             return f"{self.label} ... {seconds:.0f} s"
-        return f"{self.label} ... {self.done:,} ({self.done / seconds:,.0f} per second)"
+        rate = self.count / seconds
+        of = f" of {self.expected:,}" if self.expected else ""
+        left = max(0.0, self.expected - self.count) / rate
+        more = f", {left:.0f} s left" if self.expected else ""
+        bad = f", {self.failures:,} failed" if self.failures else ""
+        return f"{self.label} ... {self.count:,}{of} ({rate:,.0f} per second{more}{bad})"
 
 
 class Pipe:

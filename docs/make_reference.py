@@ -95,6 +95,7 @@ def exit_codes_page() -> str:
         2: "read `imnm-fhir COMMAND --help`",
         3: "mend what the line names, then repeat the command",
         4: "read what the server said; the same command may be repeated, it makes nothing twice",
+        5: "read the lines `not loaded`, mend what they name, repeat the command",
         70: "report the traceback, without patients' values",
         130: "repeat the command; what was there before is as it was",
     }

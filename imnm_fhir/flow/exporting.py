@@ -2,43 +2,49 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imnm_fhir.cohort import read_manifest
 from imnm_fhir.errors import UsageError
-from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, pass_gate
+from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
 
 if TYPE_CHECKING:
-    from imnm_fhir.server import Sent, ServerOptions
+    from imnm_fhir.server import ServerOptions
+    from imnm_fhir.transfer import Choices, Failure, Transferred, Watch
 
 
 @dataclass(frozen=True)
 class Exported:
     """What an export did.
 
-    `counts` are resources by type, `stayed` says who stayed at home and why, `sent` what a server
-    answered.
+    `counts` are resources by type, `stayed` says who stayed at home and why, `sent` what became of
+    them at a server.
     """
 
     target: str
     counts: Mapping[str, int]
     stayed: Sequence[str] = field(default=())
-    sent: "Sent | None" = None
+    sent: "Transferred | None" = None
 
     @property
-    def failures(self) -> tuple[str, ...]:
-        """One line for each resource that a server refused."""
-        failures = self.sent.failures if self.sent else ()
-        return tuple(f"{f.type}/{f.id}: {f.status or 'not sent'}: {f.said}" for f in failures)
+    def failures(self) -> "Sequence[Failure]":
+        """Each resource that the server does not hold as it should."""
+        return self.sent.failures if self.sent else ()
 
     def lines(self) -> list[str]:
         """What happened, a line each."""
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
         lines = [f"{self.target}: {sum(self.counts.values())} resources ({counts})", *self.stayed]
-        return [*lines, self.sent.summary()] if self.sent else lines
+        return [*lines, *self.sent.lines()] if self.sent else lines
+
+    def record(self) -> dict[str, Any]:
+        """The same as JSON for programs."""
+        about = {"target": self.target, "resources": dict(self.counts), "stayed": list(self.stayed)}
+        return {**about, **(self.sent.record() if self.sent else {})}
 
 
 def export(
@@ -47,22 +53,25 @@ def export(
     *,
     site: str | None = None,
     gate: Gate = NOTHING_ALLOWED,
-    bundle_size: int = 100,
     server: "ServerOptions | None" = None,
+    choices: "Choices | None" = None,
     progress: Progress | None = None,
+    watch: "Watch | None" = None,
 ) -> Exported:
     """Export a cohort's folder, or site files with their mapping, as FHIR.
 
     `target` is a URL, a `.json` file (one Bundle) or a folder (NDJSON). A server takes only a cohort
     that passed validation; wherever it goes, a patient without valid consent stays at home.
-    `server` says how a server is talked to.
+    `server` says how a server is talked to, `choices` what is done there; the journal of what it
+    holds stands beside the cohort, or beside the first site file. `watch` is told of the progress
+    at a server, `progress` of that on disk.
     """
     with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
         folder = _source_folder(source, site, Path(temporary) / "cohort", gate)
         if is_url(target):
-            return _export_to_server(
-                folder, target, Path(temporary), gate, bundle_size, server, progress
-            )
+            leaving = pass_gate(folder, gate)
+            sending = _Sending(source[0], target, Path(temporary), server, choices, watch)
+            return _export_to_server(leaving, sending)
         return _export_to_disk(folder, Path(target), gate, progress)
 
 
@@ -99,21 +108,39 @@ def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
     return {about["resourceType"]: about["resources"] for about in manifest["files"].values()}
 
 
-def _export_to_server(
-    folder: Path, url: str, temporary: Path, gate: Gate, bundle_size: int,
-    server: "ServerOptions | None", progress: Progress | None,
-) -> Exported:  # fmt: skip
-    from imnm_fhir.fhir import write_ndjson
-    from imnm_fhir.server import connect, export_resources, read_credentials
+@dataclass(frozen=True)
+class _Sending:
+    """Where to send, how, and what the journal stands beside."""
 
-    leaving = pass_gate(folder, gate)
-    with connect(url, read_credentials(), server) as connection:
+    beside: Path
+    url: str
+    temporary: Path
+    server: "ServerOptions | None"
+    choices: "Choices | None"
+    watch: "Watch | None"
+
+
+def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
+    from imnm_fhir.fhir import write_ndjson
+    from imnm_fhir.server import connect, read_credentials
+    from imnm_fhir.terminology import load_project
+    from imnm_fhir.transfer import transfer, with_places
+
+    with connect(to.url, read_credentials(), to.server) as connection:
+        ndjson = to.temporary / "ndjson"
         manifest = write_ndjson(
-            folder, temporary / "ndjson", allowed=leaving.people, stamps=leaving.stamps
+            leaving.folder, ndjson, allowed=leaving.people, stamps=leaving.stamps
         )
-        files = {
-            about["resourceType"]: temporary / "ndjson" / name
-            for name, about in manifest["files"].items()
-        }
-        sent = export_resources(connection, files, bundle_size=bundle_size, progress=progress)
-    return Exported(url, _counts(manifest), leaving.flow.lines(), sent)
+        files = {about["resourceType"]: ndjson / name for name, about in manifest["files"].items()}
+        sites = read_manifest(leaving.folder)["sites"]
+        sent = transfer(
+            connection,
+            files,
+            to.beside,
+            to.choices,
+            tags=[(f"{load_project().base}/site", site) for site in sorted(sites)],
+            partial=any(about.get("kind") == "incremental" for about in sites.values()),
+            watch=to.watch,
+        )
+    sent = replace(sent, failures=with_places(leaving.folder, sent.failures))
+    return Exported(to.url, _counts(manifest), leaving.flow.lines(), sent)

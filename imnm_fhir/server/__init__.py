@@ -8,7 +8,6 @@ from imnm_fhir.server.connection import (
     UnansweredError,
 )
 from imnm_fhir.server.credentials import Credentials, read_credentials
-from imnm_fhir.server.export import ExportStoppedError, Failure, Sent, export_resources
 from imnm_fhir.server.options import ServerOptions
 from imnm_fhir.server.reading import import_resources
 from imnm_fhir.server.session import connect
@@ -19,15 +18,11 @@ __all__ = [
     "Credentials",
     "DeadlineError",
     "Download",
-    "ExportStoppedError",
-    "Failure",
     "Response",
-    "Sent",
     "ServerOptions",
     "UnansweredError",
     "connect",
     "cut_values",
-    "export_resources",
     "import_resources",
     "read_credentials",
 ]

@@ -279,20 +279,21 @@ class _Run:
         Chunks are made when there is room for them, so that memory stays bounded. Until a plan has
         worked there is one at a time.
         """
-        most = self.choices.connections
         running: set[Future[list[Item]]] = set()
-        with ThreadPoolExecutor(max_workers=most) as pool:
+        with ThreadPoolExecutor(max_workers=self.choices.connections) as pool:
             try:
                 for chunk in chunks:
-                    running.add(pool.submit(send, chunk))
-                    room = most + 1 if reading or self.sender.choice.confirmed else 1
-                    while len(running) >= room:
+                    while running and len(running) >= self._room(reading):
                         running = _collect(running, keep)
+                    running.add(pool.submit(send, chunk))
                 while running:
                     running = _collect(running, keep)
             except BaseException:
                 self.sender.stop.set()  # the others end with what they have under way
                 raise
+
+    def _room(self, reading: bool) -> int:
+        return self.choices.connections if reading or self.sender.choice.confirmed else 1
 
     def _count_not_sent(self) -> None:
         tally = self.sender.tally

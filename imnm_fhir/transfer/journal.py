@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import overload
 from urllib.parse import urlsplit
 
 from imnm_fhir.errors import ImnmFhirError
@@ -125,14 +126,12 @@ def read_journal(
     """Yield the journal to read from, whoever may be writing to it; None where there is none."""
     path = journal_path(cohort, base_url)
     path = folder / path.name if folder else path
-    if not path.exists():
-        yield None
-        return
-    journal = _open(path, base_url)
+    journal = _open(path, base_url, reading=True) if path.exists() else None
     try:
         yield journal
     finally:
-        journal.close()
+        if journal:
+            journal.close()
 
 
 def rebuild(
@@ -276,18 +275,29 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def _open(path: Path, base_url: str) -> Journal:
+@overload
+def _open(path: Path, base_url: str) -> Journal: ...
+
+
+@overload
+def _open(path: Path, base_url: str, reading: bool) -> Journal | None: ...
+
+
+def _open(path: Path, base_url: str, reading: bool = False) -> Journal | None:
+    """The journal, made where there is none; to read from, None where nothing was written yet."""
     url = base_url.strip().rstrip("/")
     database = None
     try:
-        database = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        place = f"{path.absolute().as_uri()}?mode={'ro' if reading else 'rwc'}"
+        database = sqlite3.connect(place, uri=True, check_same_thread=False, timeout=30)
         if database.execute("pragma quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check")
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")  # the power may fail, too
+        if not reading:
+            _prepare(database, url)
         version = database.execute("pragma user_version").fetchone()[0]
         if version == 0:
-            _make_tables(database, url)
+            database.close()
+            return None
         found = dict(database.execute("select name, value from about"))
         database.execute(f"select {', '.join(_NAMES)} from resources limit 1")
     except sqlite3.DatabaseError as error:
@@ -298,6 +308,14 @@ def _open(path: Path, base_url: str) -> Journal:
         database.close()
         raise _strange(path, version, found.get("base_url"), url)
     return Journal(database, path)
+
+
+def _prepare(database: sqlite3.Connection, url: str) -> None:
+    """Set how it is written, and make our tables where it is new."""
+    database.execute("pragma journal_mode = wal")
+    database.execute("pragma synchronous = full")  # the power may fail, too
+    if database.execute("pragma user_version").fetchone()[0] == 0:
+        _make_tables(database, url)
 
 
 def _make_tables(database: sqlite3.Connection, url: str) -> None:

@@ -85,7 +85,10 @@ def _entry(entry: object) -> Found | None:
 
 def _single(connection: Connection, path: str) -> Found:
     response = connection.request("GET", path, headers=_STRICT)
-    found = _found(response.status, _content(response))
+    content = _content(response)
+    if response.status == 200 and content is None:
+        raise _no_json(connection)
+    found = _found(response.status, content)
     if found is None:
         raise connection.refusal(response, f"reading {path.split('?')[0].split('/')[0]} back")
     return found
@@ -147,12 +150,16 @@ def count_tagged(connection: Connection, kind: str, tags: Iterable[tuple[str, st
     response = connection.request("GET", path, headers=_STRICT)
     content = _content(response)
     if response.status == 200 and content is None:
-        raise ServerError(
-            f"{connection.base_url}: answered 200 OK with something that is no JSON: check that the "
-            "address is the FHIR base and needs no sign-in page"
-        )
+        raise _no_json(connection)
     total = content.get("total") if isinstance(content, dict) and response.status == 200 else None
     return int(total) if isinstance(total, Decimal) else None
+
+
+def _no_json(connection: Connection) -> ServerError:
+    return ServerError(
+        f"{connection.base_url}: answered 200 OK with something that is no JSON: check that the address "
+        "is the FHIR base and needs no sign-in page"
+    )
 
 
 def exists(connection: Connection, kind: str, identifier: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 from imnm_fhir.server.connection import Response, UnansweredError
 from imnm_fhir.server.words import words_of
@@ -66,12 +67,18 @@ def _delete(sender: Sender, entries: Sequence[Entry]) -> None:
 def _keep(
     put: Callable[[list[Entry]], None], entry: Entry, status: int, said: str, gone: bool
 ) -> None:
-    about = {"status": status, "attempt": entry.attempt + 1, "time": "", "pending": None}
+    about: dict[str, Any] = {
+        "status": status,
+        "attempt": entry.attempt + 1,
+        "time": "",
+        "pending": None,
+    }
     if gone:
-        put([replace(entry, state=WITHDRAWN, hash=None, said=None, **about)])  # type: ignore[arg-type]
+        about |= {"server_id": None, "server_version": None, "said": None}
+        put([replace(entry, state=WITHDRAWN, hash=None, **about)])
     else:
         words = f"cannot be removed: {said}"
-        put([replace(entry, said=words, **about)])  # type: ignore[arg-type]
+        put([replace(entry, said=words, **about)])
 
 
 def _batch(sender: Sender, entries: Sequence[Entry]) -> list[tuple[int, str]] | None:

@@ -92,8 +92,8 @@ class Sender:
         if ready and ready[0].type in self.forbidden:
             for item in ready:
                 self._fail(item, Answer(False, 403, said=self.forbidden[item.type]))
-        elif ready:
-            self._send(ready, self.choice.plan)
+        else:
+            self._send_pieces(ready, self.choice.plan)
         return held
 
     def fail_held(self, item: Item) -> None:
@@ -146,8 +146,8 @@ class Sender:
             left = self._ask(items, plan)
             if left and response is not None and again:
                 self._split(left, plan, response)
-            elif left:
-                self._send(left, plan, again=response is not None)
+            else:
+                self._send_pieces(left, plan, again=response is not None)
         elif response.status == 413 and len(items) > 1:
             self.size.halve(len(items), forever=True)
             self._halves(items, plan)
@@ -155,6 +155,13 @@ class Sender:
             self._forbid(items, plan, response)
         else:
             self._split(items, plan, response)
+
+    def _send_pieces(self, items: Sequence[Item], plan: Plan, again: bool = False) -> None:
+        """Send in pieces of the size that is right by now."""
+        while items:
+            size = self.size.size
+            self._send(items[:size], plan, again)
+            items = items[size:]
 
     def _split(self, items: Sequence[Item], plan: Plan, response: Response) -> None:
         if len(items) > 1:
@@ -222,7 +229,7 @@ class Sender:
         answers: list[Answer] | None = None
         try:
             if plan.envelope == SINGLE:
-                answers = [self._post_single(item, plan) for item in items]
+                answers = self._post_singles(items, plan)
             else:
                 response = self._post_bundle(items, plan)
                 answers = bundle_answers(response, items)
@@ -250,6 +257,20 @@ class Sender:
         body = to_bundle(plan.envelope, self.connection.base_url, items, writes)
         self.tally.request()
         return self.connection.request("POST", "", body=body, idempotent=False)
+
+    def _post_singles(self, items: Sequence[Item], plan: Plan) -> list[Answer]:
+        answers: list[Answer] = []
+        for item in items:
+            last = answers[-1] if answers else None
+            if last and last.status == 403 and not self._is_written(item.type):
+                answers.append(last)  # the type is forbidden: not asked again
+            else:
+                answers.append(self._post_single(item, plan))
+        return answers
+
+    def _is_written(self, kind: str) -> bool:
+        """Whether any resource of a type was stored in this export."""
+        return any(self.tally.counts[kind][each] for each in (CREATED, UPDATED))
 
     def _post_single(self, item: Item, plan: Plan) -> Answer:
         write = to_write(item, plan.naming, self.targets.server_id)
@@ -349,7 +370,8 @@ class Sender:
             if found is not None:
                 self.differ(known, found)
                 return None
-        kept = answer.unchanged or (plan.naming == CREATE and answer.status == 200)
+        met = plan.naming == CREATE and answer.status == 200 and not item.server_id
+        kept = answer.unchanged or met
         created = answer.created or item.action == CREATE_IT
         outcome = KEPT if kept else CREATED if created else UPDATED
         self.tally.add(item.type, outcome)
@@ -380,9 +402,7 @@ class Sender:
         self.tally.fail(Failure(item.type, item.id, CHANGED_BY_OTHERS, None, said))
 
     def _fail(self, item: Item, answer: Answer) -> None:
-        if answer.status == 403 and not any(
-            self.tally.counts[item.type][k] for k in (CREATED, UPDATED)
-        ):
+        if answer.status == 403 and not self._is_written(item.type):
             self.forbidden[item.type] = answer.said
         broken = answer.status is None or answer.status >= 500 or 200 <= answer.status < 400
         self._broken = self._broken + 1 if broken else 0

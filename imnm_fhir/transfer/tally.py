@@ -4,6 +4,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 from imnm_fhir.errors import ServerError
 
@@ -143,17 +144,28 @@ class TransferStoppedError(ServerError):
         self.transferred = transferred
 
 
-class Watch:
+class Watch(Protocol):
     """Somebody who watches: told how much there is to do, what is done, what failed."""
 
     def expect(self, number: int) -> None:
-        """So many resources are to be settled."""
+        """So many more resources are to be settled."""
 
     def done(self, number: int) -> None:
         """So many more are settled."""
 
     def failed(self, number: int) -> None:
         """So many of these failed."""
+
+
+class _Nobody:
+    def expect(self, number: int) -> None:
+        pass
+
+    def done(self, number: int) -> None:
+        pass
+
+    def failed(self, number: int) -> None:
+        pass
 
 
 class Tally:
@@ -163,7 +175,7 @@ class Tally:
         """Begin with nothing."""
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.requests = 0
-        self.watch = watch or Watch()
+        self.watch: Watch = watch or _Nobody()
         self.failures: list[Failure] = []
         self.failed = 0
         self._lock = threading.Lock()

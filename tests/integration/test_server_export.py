@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server import (
-    Connection,
-    Credentials,
-    Sent,
-    connect,
-    export_resources,
-    import_resources,
-)
+from imnm_fhir.server import Connection, Credentials, connect, import_resources
+from imnm_fhir.transfer import Choices, Transferred, transfer
 from servers.fhir_server import FhirServer
 
 NUMBERS = ["0.5", "9856", "1.000001", "123456789012345", "1.50", "0.000001", "12345678.123456"]
@@ -48,11 +42,16 @@ def observation(site: str, head: str, number: int, effective: str = "2019-03") -
     )
 
 
-def export(connection: Connection, folder: Path, resources: dict[str, list[str]]) -> Sent:
+def export(
+    connection: Connection, folder: Path, resources: dict[str, list[str]], **choices: Any
+) -> Transferred:
     folder.mkdir(exist_ok=True)
     for name, texts in resources.items():
         (folder / f"{name}.ndjson").write_text("".join(f"{text}\n" for text in texts))
-    return export_resources(connection, {name: folder / f"{name}.ndjson" for name in resources})
+    site = json.loads(resources["Organization"][0])["meta"]["tag"][0]
+    tags = [(site["system"], site["code"])]
+    files = {name: folder / f"{name}.ndjson" for name in resources}
+    return transfer(connection, files, folder / "cohort", Choices(**choices), tags=tags)
 
 
 def as_sent(text: str) -> Any:
@@ -92,14 +91,15 @@ def test_the_same_export_twice_makes_no_new_version_and_a_changed_value_one(
     resources = lines("exported-twice", 250)
     counts = {"Organization": 1, "Patient": 5, "Observation": 250}
     first = export(connection, tmp_path, resources)
-    assert (first.created, first.failures) == (counts, ())
+    assert (first.of("created"), first.failures) == (counts, [])
     second = export(connection, tmp_path, resources)
-    assert (second.created, second.updated, second.unchanged) == ({}, {}, counts)
+    assert (second.of("unchanged"), second.requests) == (counts, 0)
     assert set(versions(read_back(connection, tmp_path, "exported-twice")).values()) == {1}
 
     resources["Observation"][3] = resources["Observation"][3].replace("2019-03", "2019-04")
     third = export(connection, tmp_path, resources)
-    assert (third.updated, third.unchanged["Observation"]) == ({"Observation": 1}, 249)
+    assert third.of("updated") == {"Observation": 1}
+    assert third.of("unchanged")["Observation"] == 249
     found = versions(read_back(connection, tmp_path, "exported-twice"))
     assert {name for name, version in found.items() if version != 1} == {"exported-twice-o3"}
     assert found["exported-twice-o3"] == 2
@@ -138,12 +138,14 @@ def test_bad_resources_are_named_and_all_else_is_stored(
     resources["Observation"][77] = observation("some-bad", head, 77, effective="1931-13-45")
     resources["Observation"][201] = resources["Observation"][201].replace("-p1", "-nobody")
     sent = export(connection, tmp_path, resources)
-    assert [failure.id for failure in sent.failures] == ["some-bad-o77", "some-bad-o201"]
-    assert {failure.status for failure in sent.failures} == {400}
-    assert 'element="effectiveDateTime"' in sent.failures[0].said
+    found = {failure.id: failure for failure in sent.failures}
+    assert set(found) == {"some-bad-o77", "some-bad-o201"}
+    assert found["some-bad-o77"].status == 400
+    assert found["some-bad-o77"].expression == "Observation.effectiveDateTime"
+    assert found["some-bad-o201"].outcome == "held back"
     assert "1931" not in repr(sent)
     back = read_back(connection, tmp_path / "back", "some-bad")
-    assert len(back["Observation"]) == 248 == sent.created["Observation"]
+    assert len(back["Observation"]) == 248 == sent.of("created")["Observation"]
 
 
 def test_a_bundle_too_large_is_halved_and_credentials_are_asked_for(
@@ -151,7 +153,7 @@ def test_a_bundle_too_large_is_halved_and_credentials_are_asked_for(
 ) -> None:
     server = start_hapi(max_bundle=30, token="secret")
     with connect(server.url, Credentials("bearer", secret="secret")) as connection:
-        assert export(connection, tmp_path, lines("small", 100)).created["Observation"] == 100
+        assert export(connection, tmp_path, lines("small", 100)).of("created")["Observation"] == 100
     with (
         connect(server.url, Credentials("bearer", secret="canary")) as connection,
         pytest.raises(ServerError, match="401 Unauthorized") as refused,
