@@ -1,5 +1,6 @@
 """Servers that are away, no FHIR servers, or say no: one line, exit code 4, what was sent is listed."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import trustme
 
 from tests.acceptance.canaries import check_refusal, check_silence, harmonise, write_site
 from tests.acceptance.command_line import Ran, done, run
-from tests.unit.server.stand_in import Answer, Asked, StandIn, Store, metadata, outcome, stand_in
+from tests.unit.server.stand_in import Answer, Asked, metadata, outcome, stand_in
+from tests.unit.transfer.fhir_store import FhirStore
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +123,9 @@ def test_refused_resources_are_listed(passed: None) -> None:
         return f"HAPI-0389 bad {echoed} 4513" if echoed else None
 
     with stand_in() as server:
-        server.answer = Store(refuses)
+        server.answer = FhirStore(refuses=refuses)
         ran = run("export", "cohort", "--to", server.base_url)
-    assert ran.code == 4
+    assert ran.code == 5
     check_silence(ran)
     refused = [line for line in ran.messages if line.startswith("not loaded: ")]
     assert len(refused) == 2  # the comorbidities; everything else was loaded
@@ -131,14 +133,37 @@ def test_refused_resources_are_listed(passed: None) -> None:
 
 
 def test_server_that_breaks_off_says_what_was_sent(passed: None) -> None:
-    store = Store()
-
-    def breaks(server: StandIn) -> Callable[[Asked], Answer]:
-        return lambda asked: store(asked) if len(server.asked) < 3 else outcome("no such user", 401)
-
+    store = FhirStore()
+    stranger = outcome("no such user", 401)
+    store.before = lambda asked: stranger if len(store.writes()) > 2 else None
     with stand_in() as server:
-        server.answer = breaks(server)
+        server.answer = store
         ran = run("export", "cohort", "--to", server.base_url, "--bundle-size", "2")
+        check_silence(ran)
+        assert ran.code == 4
+        assert "no such user" in ran.err and "3 created" in ran.err and "repeat" in ran.err
+        store.before = lambda _: None
+        ran = run("export", "cohort", "--to", server.base_url, "--json")
+    done = json.loads(ran.out)
+    assert (ran.code, done["complete"], done["failed"]) == (0, True, 0)
+    assert done["totals"]["unchanged"] == 3 and done["plan"] == "transactions of PUT Type/id"
+    assert set(store.versions.values()) == {1}
+
+
+def test_dry_run_and_refused_cells(passed: None) -> None:
+    """What is refused is told with the file, the row and the column that it came from."""
+    store = FhirStore(refuses=lambda resource: "no" if "valueQuantity" in resource else None)
+    with stand_in() as server:
+        server.answer = store
+        ran = run("export", "cohort", "--to", server.base_url, "--dry-run")
+        assert ran.code == 0 and not store.kept and not list(Path().glob("*.journal"))
+        assert "plan: transactions of PUT Type/id" in ran.err and "created" in ran.err
+        ran = run("export", "cohort", "--to", server.base_url)
+    refused = [line for line in ran.messages if line.startswith("not loaded: ")]
+    assert ran.code == 5 and refused
+    assert all(", row " in line and "(at Observation.status)" in line for line in refused)
+    log = next(Path("cohort.journal").glob("*.audit.jsonl")).read_text("utf-8")
+    events = [json.loads(line) for line in log.splitlines()]
+    assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
+    assert {"time", "user", "host", "server", "program"} <= events[0].keys()
     check_silence(ran)
-    assert ran.code == 4
-    assert "no such user" in ran.err and "2 Patient stored" in ran.err and "repeat" in ran.err

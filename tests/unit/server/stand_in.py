@@ -90,31 +90,6 @@ class StandIn:
         return self.script.pop(0) if self.script else self.answer(asked)
 
 
-class Store:
-    """A server that keeps what transactions send, as a whole or not at all."""
-
-    def __init__(self, refuses: Callable[[dict[str, Any]], str | None] = lambda _: None) -> None:
-        self.refuses = refuses
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.versions: dict[str, int] = {}
-
-    def __call__(self, asked: Asked) -> Answer:
-        entries = asked.entries()
-        for entry in entries:
-            if words := self.refuses(entry["resource"]):
-                return outcome(words)
-        return bundle("transaction-response", [{"response": self.put(entry)} for entry in entries])
-
-    def put(self, entry: dict[str, Any]) -> dict[str, object]:
-        place, resource = entry["request"]["url"], entry["resource"]
-        if self.kept.get(place) == resource:
-            return {"status": "200 OK", "outcome": outcome_json("", NO_CHANGE)}
-        status = "200 OK" if place in self.kept else "201 Created"
-        self.kept[place] = resource
-        self.versions[place] = self.versions.get(place, 0) + 1
-        return {"status": status, "etag": str(self.versions[place])}
-
-
 def bundle(kind: str, entries: list[dict[str, Any]], **members: object) -> Answer:
     return fhir({"resourceType": "Bundle", "type": kind, "entry": entries, **members})
 
