@@ -94,7 +94,7 @@ def test_authorities_of_a_file_are_trusted(passed: None, tmp_path: Path) -> None
     authority = trustme.CA()
     authority.cert_pem.write_to_path("authority.pem")
     with stand_in(authority.issue_cert("127.0.0.1")) as server:
-        server.answer = Store()
+        server.answer = FhirStore()
         ran = run("export", "cohort", "--to", server.base_url, "--ca-bundle", "authority.pem", "-q")
     assert (ran.code, ran.err) == (0, "")
 
