@@ -19,6 +19,11 @@ from imnm_fhir.server.options import ServerOptions
     "--all", "everything", is_flag=True, help="From a server: also resources without our tag."
 )
 @click.option(
+    "--tag",
+    metavar="SYSTEM|CODE",
+    help="From a server: resources with this tag in place of the project's, such as that of one site.",
+)
+@click.option(
     "--method",
     type=click.Choice(["search", "everything", "bulk"]),
     help="How a server is read: by search, patient by patient ($everything), or by bulk $export. "
@@ -55,8 +60,8 @@ from imnm_fhir.server.options import ServerOptions
 @server_options
 @voice_options
 def command(
-    source: str, out: Path, site: str | None, everything: bool, method: str | None,
-    since: str | None, group: str | None, patients: Path | None, poll: int, page_size: int,
+    source: str, out: Path, site: str | None, everything: bool, tag: str | None,
+    method: str | None, since: str | None, group: str | None, patients: Path | None, poll: int, page_size: int,
     keep_going: bool, server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Import FHIR R4 from a server or files into a cohort.
@@ -67,7 +72,7 @@ def command(
     """
     from imnm_fhir.flow import FromServer, import_fhir
 
-    chosen = FromServer(method, since, everything, group, patients, poll, page_size, server)
+    chosen = FromServer(method, since, everything, tag, group, patients, poll, page_size, server)
     with voice.progress("resources") as advance:
         imported = import_fhir(
             source, out, site=site, keep_going=keep_going, chosen=chosen, progress=advance

@@ -21,13 +21,15 @@ class FromServer:
 
     `method` is search, everything, bulk, or None for the best. `since` is `last` or a date: only
     changes are read, into what an earlier import kept. `everything`: resources of other programs
-    too. `group` is the id of a Group, `patients` a file of identifiers. `poll`: the most seconds
-    between two questions whether an export is ready.
+    too; `tag`: those with this tag (system|code) in place of the project's. `group` is the id of a
+    Group, `patients` a file of identifiers. `poll`: the most seconds between two questions whether
+    an export is ready.
     """
 
     method: str | None = None
     since: str | None = None
     everything: bool = False
+    tag: str | None = None
     group: str | None = None
     patients: Path | None = None
     poll: float = 30
@@ -37,7 +39,7 @@ class FromServer:
     @property
     def given(self) -> bool:
         """Whether anything was chosen that makes no sense for files."""
-        return any((self.method, self.since, self.everything, self.group, self.patients))
+        return any((self.method, self.since, self.everything, self.tag, self.group, self.patients))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def import_fhir(
             source, out, site, keep_going, chosen or FromServer(), progress
         )
     elif chosen and chosen.given:
-        raise UsageError("--method, --since, --all, --group and --patients are for a server's URL")
+        raise UsageError(
+            "--method, --since, --all, --tag, --group and --patients are for a server's URL"
+        )
     else:
         manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
     issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
@@ -119,7 +123,8 @@ def _import_server(
             others = [] if wanted.group or wanted.listed else unread_types(connection, wanted)
             if not got.resources:
                 conclude(spool, keep=False)
-                hint = "" if chosen.everything else " with our tag; --all reads others' too"
+                which = "that" if chosen.tag else "our"
+                hint = "" if chosen.everything else f" with {which} tag; --all reads others' too"
                 raise ImnmFhirError(f"{url}: holds no resource{hint}")
             manifest = import_files(spool.folder, out, site=site, keep_going=keep_going)
             conclude(spool, keep=chosen.since is not None)
@@ -132,8 +137,19 @@ def _wanted(chosen: FromServer, site: str | None) -> "Wanted":
 
     if chosen.group and chosen.patients:
         raise UsageError("--group and --patients both say whom to import; give one of them")
+    if chosen.tag and chosen.everything:
+        raise UsageError("--all takes no heed of tags; leave out --tag")
     types = [shape.resource for shape in load_shapes().values()]
-    tag = None if chosen.everything else (f"{load_project().base}/project", "imnm-fhir")
+    tag = None if chosen.everything else _tag(chosen.tag)
     listed = read_list(chosen.patients, site) if chosen.patients else None
     more = ["Medication"] if chosen.everything else []  # statements may only refer to it
     return Wanted((*types, *more), tag, chosen.group, listed)
+
+
+def _tag(text: str | None) -> tuple[str, str]:
+    if text is None:
+        return f"{load_project().base}/project", "imnm-fhir"
+    system, _, code = text.rpartition("|")
+    if not system or not code:
+        raise UsageError("--tag is no system|code; write both parts, in quotes")
+    return system, code
