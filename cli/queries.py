@@ -150,3 +150,75 @@ def sign(cohort: Path, by: str, role: str, statement: str, log: Path | None, voi
 
     for line in sign_delivery(cohort, by=by, role=role, statement=statement, log=log):
         click.echo(line)
+
+
+@command.command(
+    epilog=example("imnm-fhir queries packet build/pool --site madrid --out madrid.json")
+)
+@click.argument("folder", type=PATH)
+@click.option("--site", help="The site that a pool's packet is for.")
+@click.option("--out", required=True, type=PATH, help="The packet, a .json file.")
+@study_option
+@log_option
+@voice_options
+def packet(
+    folder: Path, site: str | None, out: Path, study: Path | None, log: Path | None, voice: Voice
+) -> None:
+    """Write a packet of questions from a pool to a site, or of a site's answers back.
+
+    It holds keys, rules and words of people; no value, no count, no row of a file. FOLDER is the pool,
+    or the site's cohort.
+    """
+    from imnm_fhir.flow import make_packet
+
+    click.echo(make_packet(folder, out, site=site, study=study, log=log))
+
+
+@command.command(
+    name="open", epilog=example("imnm-fhir queries open madrid.json --cohort build/madrid")
+)
+@click.argument("path", metavar="PACKET", type=PATH)
+@cohort_option
+@language_option
+@log_option
+@voice_options
+def open_(path: Path, cohort: Path, language: str, log: Path | None, voice: Voice) -> None:
+    """Take a PACKET in: at the site its questions, at the pool its answers."""
+    from imnm_fhir.flow import open_packet
+
+    for line in open_packet(path, cohort, language=language, log=log):
+        click.echo(line)
+
+
+@command.command(
+    epilog=example(
+        'imnm-fhir queries ask build/pool --site madrid --element ck --text "Which lab?" --by Mora --role monitor'
+    )
+)
+@click.argument("pool", type=PATH)
+@click.option("--site", required=True, help="The site that is asked.")
+@click.option(
+    "--patient", help="The patient's pseudonym; without it the question is about the column."
+)
+@click.option("--element", help="The element that is asked about.")
+@click.option("--time-point", help="Its time point.")
+@click.option("--text", required=True, help="The question.")
+@click.option("--due", help="Day by which an answer is hoped for, such as 2026-03-31.")
+@click.option("--query", help="Say TEXT of this query instead of asking a new one.")
+@click.option("--by", required=True, help="Who asks.")
+@click.option("--role", required=True, help="In which role.")
+@log_option
+@voice_options
+def ask(
+    pool: Path, site: str, patient: str | None, element: str | None, time_point: str | None,
+    text: str, due: str | None, query: str | None, by: str, role: str, log: Path | None, voice: Voice,
+) -> None:  # fmt: skip
+    """Type a question of the consortium; it travels with the next packet and prints its id."""
+    from imnm_fhir.flow import type_question
+
+    click.echo(
+        type_question(
+            pool, site, text=text, by=by, role=role, patient=patient, element=element,
+            time_point=time_point, due=due, query=query, log=log,
+        )
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from imnm_fhir.flow.exporting import Exported, export
 from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.importing import FromServer, Imported, import_fhir
+from imnm_fhir.flow.packets import make_packet, open_packet, type_question
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.flow.pooling import pool_folders, table1_of
 from imnm_fhir.flow.verifying import Verified, verify
@@ -33,11 +34,14 @@ __all__ = [
     "is_url",
     "list_queries",
     "log_of",
+    "make_packet",
+    "open_packet",
     "pass_gate",
     "pool_folders",
     "repair_log",
     "sign_delivery",
     "table1_of",
     "take_answers",
+    "type_question",
     "verify",
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -17,8 +17,9 @@ from imnm_fhir.queries.columns import WORDS
 from imnm_fhir.queries.configuration import Asking, load_asking
 from imnm_fhir.queries.conflicts import conflict_query
 from imnm_fhir.queries.listing import Listed, write_lists
+from imnm_fhir.queries.locate import locate
 from imnm_fhir.queries.log import Entry, Log, append
-from imnm_fhir.queries.model import ASKED_AGAIN, Query, Target
+from imnm_fhir.queries.model import ASKED_AGAIN, Query, Target, fingerprint
 from imnm_fhir.queries.states import Round, State, last_judged, settle
 
 
@@ -86,10 +87,10 @@ def ask(
     log = open_log(log, cohort.sites[0])
     asked, standing = asked_entries(log), standing_answers(log)
     found = {each.id: each for each in queries_of(validation, cohort, language, set(asked), asking)}
-    found |= _of_consortium(asked, found)
-    this = _round(cohort, found)
+    found |= _of_consortium(asked, found, cohort)
+    this = _round(cohort, found, log)
     states = settle(this, asked, standing, log)
-    found |= _conflicts(states, asked, found, standing, language)
+    found |= _conflicts(states, asked, found, standing, cohort, language)
     wanted = [each for name, each in found.items() if states.get(name, ("", ""))[0] in ASKED_AGAIN]
     wanted.sort(key=lambda each: asking.order.index(each.topic))
     kept = _capped(wanted, asked, asking.cap)
@@ -118,7 +119,8 @@ def write_queries(asked: Asked, folder: Path, language: str, neutral: bool) -> t
     return write_lists(folder, asked.listed, asked.code, language, neutral)
 
 
-def _round(cohort: Cohort, found: Mapping[str, Query]) -> Round:
+def _round(cohort: Cohort, found: Mapping[str, Query], log: Log) -> Round:
+    said = {each["query"]: each["seq"] for each in log.of("said")}
     sites = cohort.manifest["sites"].values()
     replayed = {
         name: state for about in sites for name, state in about.get("corrections", {}).items()
@@ -129,6 +131,7 @@ def _round(cohort: Cohort, found: Mapping[str, Query]) -> Round:
         delivery=delivery_id(cohort.manifest),
         here=frozenset(cohort.tables["patients"]["patient"].to_pylist()),
         full=all(about.get("kind") != "incremental" for about in sites),
+        said=said,
     )
 
 
@@ -152,13 +155,23 @@ def query_of_entry(entry: Entry) -> Query:
     )
 
 
-def _of_consortium(asked: Mapping[str, Entry], found: Mapping[str, Query]) -> dict[str, Query]:
-    """What the consortium asks: it stands until it is answered, since no rule here can judge it."""
+def _of_consortium(
+    asked: Mapping[str, Entry], found: Mapping[str, Query], cohort: Cohort
+) -> dict[str, Query]:
+    """What the consortium asks, at the cells of this delivery.
+
+    It stands until it is answered, since no rule here can judge it.
+    """
     return {
-        name: query_of_entry(each)
+        name: _here(query_of_entry(each), cohort)
         for name, each in asked.items()
         if each["origin"] == "consortium" and name not in found
     }
+
+
+def _here(query: Query, cohort: Cohort) -> Query:
+    targets = locate(cohort, query.site, query.patient, query.targets)
+    return replace(query, targets=targets, fingerprint=fingerprint(query.rules, targets))
 
 
 def _conflicts(
@@ -166,12 +179,16 @@ def _conflicts(
     asked: Mapping[str, Entry],
     found: Mapping[str, Query],
     standing: Mapping[str, Standing],
+    cohort: Cohort,
     language: str,
 ) -> dict[str, Query]:
     """A question for every contradiction between answers, or between an answer and the source."""
     return {
         name: conflict_query(
-            found.get(name) or query_of_entry(asked[name]), why, standing[name], language
+            found.get(name) or _here(query_of_entry(asked[name]), cohort),
+            why,
+            standing[name],
+            language,
         )
         for name, (state, why) in states.items()
         if state == "conflict" and name in asked
@@ -197,7 +214,7 @@ def _noted(
     """The log with what is new: questions whose wording, value or delivery is another, and the states."""
     entries: list[Entry] = []
     for query in kept:
-        entry = _asked_entry(query, this.delivery, neutral)
+        entry = asked_entry(query, this.delivery, neutral)
         if any((asked.get(query.id) or {}).get(name) != entry[name] for name in entry):
             entries.append(entry)
     judged: Entry = {
@@ -216,7 +233,8 @@ def _noted(
     return append(log, entries)
 
 
-def _asked_entry(query: Query, delivery: str, neutral: bool) -> Entry:
+def asked_entry(query: Query, delivery: str, neutral: bool) -> Entry:
+    """The entry of the log that asks a query."""
     return {
         "event": "asked",
         "query": query.id,

@@ -37,15 +37,18 @@ def queries_of(
 
 def _found(validation: Validation, cohort: Cohort, asking: Asking) -> Iterable[Found]:
     headers = Headers(cohort)
+    own = cohort.manifest["origin"] == "site file"
     for finding in validation.findings:
+        if not own and not isinstance(finding, Finding):
+            continue  # what could not be read is between the site and its own files
         if finding.kind not in asking.kinds or finding.rule in asking.consequences:
             continue
         part = finding.part if isinstance(finding, Finding) else None
         places = finding.places if isinstance(finding, Finding) else ()
         targets = [headers.target_of_place(each) for each in places]
-        own = next((each for each in targets if each.row is not None), None)
-        if own is not None:
-            targets = [own, *(each for each in targets if each != own)]
+        first = next((each for each in targets if each.row is not None), None)
+        if first is not None:
+            targets = [first, *(each for each in targets if each != first)]
         yield Found(
             finding,
             f"{finding.rule}.{part}" if part else finding.rule,

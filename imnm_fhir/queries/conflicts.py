@@ -14,9 +14,8 @@ def conflict_query(query: Query, why: str, standing: Standing, language: str) ->
     """The query with the question that settles the contradiction; what was said stands in its thread."""
     if why == "answers":
         return replace(query, question=translate(ANSWERS_DIFFER, language))
-    target = query.target
     last = standing.last
-    if last is not None and last.get("cell"):
-        target = Target(**{**last["cell"], "word": query.target.word})
-    others = tuple(each for each in query.targets if each.key != target.key)
-    return replace(query, question=translate(SOURCE_DIFFERS, language), targets=(target, *others))
+    key = Target(**last["cell"]).key if last is not None and last.get("cell") else None
+    first = [each for each in query.targets if each.key == key]
+    others = [each for each in query.targets if each.key != key]
+    return replace(query, question=translate(SOURCE_DIFFERS, language), targets=(*first, *others))

@@ -71,9 +71,10 @@ class Headers:
         )
         if place.word is not None:
             return target
-        return replace(target, column=self._header(target) or place.column)
+        return replace(target, column=self.header(target) or place.column)
 
-    def _header(self, target: Target) -> str | None:
+    def header(self, target: Target) -> str | None:
+        """The one header under which a field of an element stands; None where there are several."""
         key = (target.table, target.element, target.time_point, target.field, target.file)
         if key not in self._columns:
             found = self._headers(target)
@@ -88,7 +89,7 @@ class Headers:
             return {
                 str(column[2])
                 for column, fields in self._fields.items()
-                if ("patients", target.field) in fields and column[0] == target.file
+                if ("patients", target.field) in fields and target.file in (None, column[0])
             }
         rows = self.cohort.cells.table(self._ids(target)).to_pylist()
         return {row["column"] for row in rows if row["field"] == target.field}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cells import find_cells
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Target
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ def locate(
 
     A target that has no row here stays as it is.
     """
+    if patient is None:
+        headers = Headers(cohort)
+        return tuple(replace(each, column=each.column or headers.header(each)) for each in targets)
     return tuple(_located(cohort, site, patient, each) for each in targets)
 
 
-def _located(cohort: Cohort, site: str, patient: str | None, target: Target) -> Target:
-    if patient is None or target.table is None or target.field is None:
+def _located(cohort: Cohort, site: str, patient: str, target: Target) -> Target:
+    if target.table is None or target.field is None:
         return target
     rows = _rows(cohort.tables[target.table], site, patient, target)
     if len(rows) != 1:

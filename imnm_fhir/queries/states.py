@@ -1,7 +1,7 @@
 """The state of every query after a validation, from what was found, answered and replayed."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.harmonise.corrections import AT_SOURCE, CONFLICT, UNREADABLE
@@ -17,6 +17,7 @@ class Round:
     """One validation: what it found by query id, what became of corrections, and the delivery.
 
     `here` are the patients of the delivery; a `full` delivery that lacks one has lost that patient.
+    `said` is the number of the newest entry by which the consortium says more of a query.
     """
 
     found: Mapping[str, Query]
@@ -24,6 +25,7 @@ class Round:
     delivery: str
     here: Collection[str]
     full: bool = True
+    said: Mapping[str, int] = field(default_factory=dict)
 
 
 def last_judged(log: Log) -> Entry | None:
@@ -114,7 +116,8 @@ class _Facts:
         """The finding stands although it was answered."""
         assert self.query is not None
         if self.query.origin == "consortium":
-            return "closed", answer["answer"]
+            more = self.this.said.get(self.query.id, -1) > answer["seq"]
+            return ("re-opened", "the consortium asks on") if more else ("closed", answer["answer"])
         if self.query.patient is None and answer.get("new") is not None:
             if answer["delivery"] == self.this.delivery:
                 return "answered", "mapping"

@@ -1,0 +1,191 @@
+"""Packets of queries: from a pool to a site, opened there, and what was answered back."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from imnm_fhir.cohort import Cohort, read_cohort, read_manifest
+from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.errors import ImnmFhirError, UsageError
+from imnm_fhir.findings import Rule
+from imnm_fhir.flow.asking import log_of
+from imnm_fhir.queries.answers import asked_entries
+from imnm_fhir.queries.asking import asked_entry, delivery_id, open_log
+from imnm_fhir.queries.causes import queries_of
+from imnm_fhir.queries.columns import WORDS
+from imnm_fhir.queries.configuration import load_asking
+from imnm_fhir.queries.locate import locate
+from imnm_fhir.queries.log import Entry, Log, append
+from imnm_fhir.queries.model import Query, Target, fingerprint
+from imnm_fhir.queries.packets import (
+    TO_CONSORTIUM,
+    TO_SITE,
+    Packet,
+    answers_of,
+    new_said,
+    questions_of,
+    read_packet,
+    rule_names,
+    said_of,
+    typed_question,
+    typed_questions,
+    write_packet,
+)
+from imnm_fhir.study import load_study
+
+SITE_FILE = "site file"
+
+
+def type_question(
+    pool: Path, site: str, *, text: str, by: str, role: str, patient: str | None = None,
+    element: str | None = None, time_point: str | None = None, due: str | None = None,
+    query: str | None = None, log: Path | None = None,
+) -> str:  # fmt: skip
+    """Note a question to a site in the log of a pool, or one more word to `query`; its id."""
+    manifest = read_manifest(pool)
+    if site not in manifest["sites"]:
+        raise UsageError(f"{pool}: holds no site '{site}'; it holds {', '.join(manifest['sites'])}")
+    kept = open_log(log_of(pool, log), "consortium")
+    if query is not None:
+        append(kept, [{"event": "said", "site": site, "query": query, "text": text, "by": by,
+                       "role": role, "from": "consortium"}])  # fmt: skip
+        return query
+    entry = typed_question(
+        site, patient, element, *_place(element), time_point, text, due, by, role
+    )
+    append(kept, [entry])
+    return str(entry["query"])
+
+
+def _place(element: str | None) -> tuple[str | None, str | None]:
+    """Table and field of the value of an element."""
+    if element is None:
+        return None, None
+    known = load_dictionary().elements.get(element)
+    if known is None:
+        raise UsageError(f"no element is called '{element}'; see imnm-fhir elements")
+    return known.table, known.column
+
+
+def make_packet(
+    folder: Path, out: Path, *, site: str | None = None, study: Path | None = None,
+    log: Path | None = None,
+) -> str:  # fmt: skip
+    """Write a packet: of a pool's findings and typed questions to a site, or a site's answers back."""
+    manifest = read_manifest(folder)
+    if manifest["origin"] == SITE_FILE:
+        packet = _to_consortium(folder, manifest, log)
+    else:
+        packet = _to_site(folder, manifest, site, study, log)
+    write_packet(packet, out)
+    return f"{out}: {len(packet.questions)} questions, {len(packet.said)} words on them"
+
+
+def _to_consortium(folder: Path, manifest: Mapping[str, Any], log: Path | None) -> Packet:
+    own = next(iter(manifest["sites"]))
+    return Packet(own, TO_CONSORTIUM, (), tuple(answers_of(log_of(folder, log), WORDS)))
+
+
+def _to_site(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    site: str | None,
+    study: Path | None,
+    log: Path | None,
+) -> Packet:
+    from imnm_fhir.validation import validate
+
+    if site is None or site not in manifest["sites"]:
+        raise UsageError(f"say which site with --site: {', '.join(sorted(manifest['sites']))}")
+    cohort, kept = read_cohort(folder), log_of(folder, log)
+    found = questions_of(queries_of(validate(cohort, load_study(study)), cohort), site)
+    return Packet(
+        site, TO_SITE, (*found, *typed_questions(kept, site)), tuple(_own_words(kept, site))
+    )
+
+
+def _own_words(log: Log, site: str) -> list[Entry]:
+    mine = {each["query"] for each in log.of("said") if each.get("from") == "consortium"}
+    return [each for each in said_of(log, site, mine) if each.get("text")]
+
+
+def open_packet(
+    path: Path, cohort: Path, *, language: str = "en", log: Path | None = None
+) -> list[str]:
+    """Take a packet into the log of a site's cohort, or of the pool; what came in, a line each.
+
+    At the site every question is put to its own cells. What the site was asked already is not asked
+    again.
+    """
+    packet, manifest = read_packet(path), read_manifest(cohort)
+    if packet.site not in manifest["sites"]:
+        raise ImnmFhirError(
+            f"{path}: is of site '{packet.site}', and the cohort holds {', '.join(manifest['sites'])}; "
+            "give it to that site"
+        )
+    at_site = manifest["origin"] == SITE_FILE
+    if at_site != (packet.to == TO_SITE):
+        where = "a site's cohort" if packet.to == TO_SITE else "the pool"
+        raise ImnmFhirError(f"{path}: is for {where}; open it there")
+    kept = log_of(cohort, log)
+    if at_site:
+        return _open_at_site(packet, read_cohort(cohort), open_log(kept, packet.site), language)
+    said = new_said(packet, kept)
+    append(open_log(kept, "consortium"), said)
+    return [f"{len(said)} answers taken into the threads"]
+
+
+def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> list[str]:
+    from imnm_fhir.validation import load_catalogue
+
+    asked, rules = asked_entries(log), load_catalogue()
+    patients = set(cohort.tables["patients"]["patient"].to_pylist())
+    delivery = delivery_id(cohort.manifest)
+    entries: list[Entry] = []
+    known = unknown = 0
+    for each in packet.questions:
+        if each["query"] in asked:
+            known += 1
+        elif each.get("patient") is not None and each["patient"] not in patients:
+            unknown += 1
+        else:
+            query = _query(each, packet.site, cohort, rules, language)
+            entries.append(asked_entry(query, delivery, neutral=True))
+    said = new_said(packet, log)
+    append(log, [*entries, *({**one, "from": "consortium"} for one in said)])
+    lines = [
+        f"{len(entries)} questions of the consortium taken in; imnm-fhir queries list shows them"
+    ]
+    lines += [f"{known} were asked already and are not asked again"] if known else []
+    lines += [f"{unknown} are about patients who are not in this cohort"] if unknown else []
+    lines += [f"{len(said)} words on questions taken in"] if said else []
+    return lines
+
+
+def _query(
+    each: Mapping[str, Any], site: str, cohort: Cohort, rules: Mapping[str, Rule], language: str
+) -> Query:
+    targets = tuple(Target(**one) for one in each["targets"])
+    names = tuple(each["rules"])
+    query = Query(
+        id=each["query"],
+        site=site,
+        patient=each.get("patient"),
+        kind=str(each.get("kind") or "note"),
+        topic=load_asking().topic(names, targets[0].element),
+        rules=names,
+        targets=locate(cohort, site, each.get("patient"), targets),
+        question=each.get("text") or _question(names, rules, language),
+        origin="consortium",
+        due=each.get("due"),
+    )
+    return replace(query, fingerprint=fingerprint(names, query.targets))
+
+
+def _question(names: tuple[str, ...], rules: Mapping[str, Rule], language: str) -> str:
+    """The question of the first rule that this version knows."""
+    for rule, part in rule_names(names):
+        if rule in rules:
+            return rules[rule].asked(language, part if part in rules[rule].parts else None)
+    return ", ".join(names)
