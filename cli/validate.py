@@ -23,6 +23,10 @@ from imnm_fhir.cli.output import Voice
 )
 @click.argument("cohort", type=PATH)
 @click.option("--report", type=PATH, help="Folder for report.html, findings and queries.")
+@click.option(
+    "--previous", type=PATH, help="Earlier report of these sites: tells what changed since."
+)
+@click.option("--outcomes", is_flag=True, help="Write outcomes.json too: findings as FHIR.")
 @study_option
 @waivers_option
 @language_option
@@ -30,19 +34,22 @@ from imnm_fhir.cli.output import Voice
 @neutral_option
 @voice_options
 def command(
-    cohort: Path, report: Path | None, study: Path | None, waivers: Path | None, language: str,
-    log: Path | None, neutral: bool, voice: Voice,
+    cohort: Path, report: Path | None, previous: Path | None, outcomes: bool, study: Path | None,
+    waivers: Path | None, language: str, log: Path | None, neutral: bool, voice: Voice,
 ) -> None:  # fmt: skip
     """Run every rule on a COHORT and say whether it may leave.
 
     Exit code 0: it may be exported and pooled; 1: not yet.
     """
+    from imnm_fhir.errors import UsageError
     from imnm_fhir.validation import validate_folder
 
+    if report is None and (previous or outcomes):
+        raise UsageError("--previous and --outcomes go into a report; give --report FOLDER")
     with voice.progress("validating"):
         validation = validate_folder(
             cohort, report=report, study=study, waivers=waivers, language=language, log=log,
-            neutral=neutral,
+            neutral=neutral, previous=previous, outcomes=outcomes,
         )  # fmt: skip
     for line in validation.lines():
         click.echo(line)

@@ -12,11 +12,27 @@ from imnm_fhir.languages import Translator, load_sentences
 
 
 @dataclass(frozen=True)
+class DateMark:
+    """A date that the figure of dates shows: its letter, the name of its words, its place in the cohort."""
+
+    letter: str
+    label: str
+    table: str
+    element: str
+    field: str
+
+
+@dataclass(frozen=True)
 class Words:
-    """The words of the report in one language, and the sentences that it had to leave in English."""
+    """The words of the report in one language, and the sentences that it had to leave in English.
+
+    `numbers` are the elements and `marks` the dates that the figures show.
+    """
 
     translator: Translator
     texts: Mapping[str, str]
+    numbers: tuple[str, ...] = ()
+    marks: tuple[DateMark, ...] = ()
 
     @property
     def language(self) -> str:
@@ -36,6 +52,10 @@ class Words:
         """The sentence of a rule, or of its part."""
         return self.translator(rule.part(part).sentence, **rule.limits)
 
+    def mark(self, mark: DateMark) -> str:
+        """What a letter in the figure of dates means."""
+        return self(mark.label)
+
     def advice(self, rule: Rule) -> str:
         """What a rule says to do."""
         return self.translator(rule.advice, **rule.limits)
@@ -44,11 +64,12 @@ class Words:
 def load_words(language: str) -> Words:
     """The words of a language; raises as `load_sentences`, such as `UsageError` where there are none."""
     load_sentences(language)
-    return Words(Translator(language), _texts())
+    declared = _declared()
+    figures = declared["figures"]
+    marks = tuple(DateMark(**each) for each in figures["dates"])
+    return Words(Translator(language), declared["words"], tuple(figures["numbers"]), marks)
 
 
 @cache
-def _texts() -> dict[str, str]:
-    text = (files("imnm_fhir.expectations") / "report.toml").read_text("utf-8")
-    words: dict[str, str] = tomllib.loads(text)["words"]
-    return words
+def _declared() -> dict[str, Any]:
+    return tomllib.loads((files("imnm_fhir.expectations") / "report.toml").read_text("utf-8"))

@@ -24,16 +24,17 @@ def validate_folder(
     language: str = "en",
     log: Path | None = None,
     neutral: bool = False,
+    previous: Path | None = None,
+    outcomes: bool = False,
 ) -> Validation:
     """Validate the cohort in `folder` and note the outcome, bound to its tables, in its manifest.
 
-    `study` and `waivers` are TOML files; `report` is a folder for report.html, findings.csv,
-    findings.xlsx and, of a cohort that was made from site files, queries.xlsx and queries.csv; `queries`
-    is a folder for these two alone. `log` is
-    the folder of its queries (default: beside the cohort's); without a report the states of the
-    queries are settled where there is one already. `neutral`: the list says nothing of what speaks for
-    a finding. Raises as `validate` does, and `UsageError` for a `language` without words; the manifest
-    stays as it was then.
+    `study` and `waivers` are TOML files; `report` is a folder for the report (`write_report`, which is
+    given `previous` and `outcomes`) and, of a cohort that was made from site files, queries.xlsx and
+    queries.csv; `queries` is a folder for these two alone. `log` is the folder of its queries (default:
+    beside the cohort's); without a report the states of the queries are settled where there is one
+    already. `neutral`: the list says nothing of what speaks for a finding. Raises as `validate` does,
+    and `UsageError` for a `language` without words; the manifest stays as it was then.
     """
     load_words(language)  # an unknown language is said before the work, not after it
     cohort = read_cohort(folder)
@@ -42,7 +43,9 @@ def validate_folder(
     listed = queries or report
     asked = _ask(validation, cohort, folder, log, bool(listed), language, neutral)
     if report:
-        write_report(validation, cohort, report, language=language)
+        write_report(
+            validation, cohort, report, language=language, previous=previous, outcomes=outcomes
+        )
     if listed and asked:
         write_queries(asked, listed, language, neutral)
     at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,6 +1,8 @@
 """The report: one page that needs nothing else, and tables that no spreadsheet runs."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -43,7 +45,7 @@ def page_of(validation: Validation, language: str = "en") -> str:
 class Outline(HTMLParser):
     """Tags with their attributes; open tags must be closed in order."""
 
-    VOID = ("meta", "br", "link", "img")
+    VOID = ("meta", "br", "link", "img", "input")
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,12 +72,32 @@ def outline(page: str) -> Outline:
 def test_the_page_asks_for_nothing(validation: Validation) -> None:
     found = outline(page_of(validation))
     for tag, attributes in found.tags:
-        assert tag not in ("script", "link", "img", "iframe", "object")
+        assert tag not in ("link", "img", "iframe", "object", "image", "use")
         for name in ("src", "action", "data", "poster"):
             assert name not in attributes
         assert (attributes.get("href") or "#").startswith("#")
     page = page_of(validation)
     assert not re.search(r"url\(|@import|https?://", page)
+
+
+def test_only_the_pages_own_script_may_run(validation: Validation) -> None:
+    page = page_of(validation)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.S)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+    assert not re.search(r" on\w+=", page)
+
+
+def test_sentences_without_a_translation_are_counted(
+    validation: Validation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'msgid ""\nmsgstr ""\n\nmsgid "Validation report"\nmsgstr "Relatório"\n'
+    (tmp_path / "pt.po").write_text(text, "utf-8")
+    monkeypatch.setenv("IMNM_FHIR_LANGUAGES", str(tmp_path))
+    page = page_of(validation, "pt")
+    assert "<h1>Relatório</h1>" in page
+    assert re.search(r"[1-9]\d+ sentences of this report have no translation", page)
+    assert "have no translation" not in page_of(validation, "en")
 
 
 def test_the_page_is_well_formed_and_says_its_language(validation: Validation) -> None:
@@ -127,16 +149,16 @@ def test_what_could_not_be_judged_and_waivers_are_listed(validation: Validation)
 def test_tables_are_written_and_escaped(validation: Validation, tmp_path: Path) -> None:
     from openpyxl import load_workbook
 
-    html, csv, xlsx = write_report(validation, COHORT, tmp_path / "report", language="en")
-    assert html.read_text("utf-8").startswith("<!DOCTYPE html>")
-    assert "'=1+1" in csv.read_text("utf-8-sig")
-    rows = read_own_csv(csv)
+    written = write_report(validation, COHORT, tmp_path / "report", language="en")
+    assert written.page.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert "'=1+1" in written.csv.read_text("utf-8-sig")
+    rows = read_own_csv(written.csv)
     assert tuple(rows[0]) == FINDING_COLUMNS
     by_rule = {row["rule"]: row for row in rows}
     assert by_rule["unreadable-number"]["value"] == "=1+1"
     waived = [row for row in rows if row["waived_by"]]
     assert [(row["patient"], row["rule"]) for row in waived] == [("P3", "M01")]
-    assert load_workbook(xlsx).sheetnames == [
+    assert load_workbook(written.excel).sheetnames == [
         "Findings", "Could not be judged", "Definitions side by side", "Rules that ran",
     ]  # fmt: skip
 
@@ -144,8 +166,12 @@ def test_tables_are_written_and_escaped(validation: Validation, tmp_path: Path) 
 def test_a_folder_made_for_the_report_is_its_owners_only(
     validation: Validation, tmp_path: Path
 ) -> None:
-    write_report(validation, COHORT, tmp_path / "report")
-    assert (tmp_path / "report").stat().st_mode & 0o077 == 0
+    folder = tmp_path / "report"
+    write_report(validation, COHORT, folder)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in [folder, *folder.iterdir()]}
+    assert set(modes.values()) == {0}
+    note = (folder / "README.txt").read_text("utf-8")
+    assert [name for name in modes if name != "report" and name not in note] == []
 
 
 def test_a_place_that_cannot_be_written_is_said(validation: Validation, tmp_path: Path) -> None:
@@ -170,5 +196,5 @@ def test_long_groups_are_cut_on_the_page_and_whole_in_the_table(tmp_path: Path) 
     given = cohort(person("P1"), *weak)
     found = validate(given)
     assert "5 more stand in findings.csv" in report_page(found, given, load_words("en"))
-    _, csv, _ = write_report(found, given, tmp_path / "report")
-    assert sum(row["rule"] == "M01" for row in read_own_csv(csv)) == many
+    written = write_report(found, given, tmp_path / "report")
+    assert sum(row["rule"] == "M01" for row in read_own_csv(written.csv)) == many
