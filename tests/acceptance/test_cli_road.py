@@ -78,7 +78,8 @@ def test_validate_writes_the_report(madrid: Ran) -> None:
     assert madrid.out.startswith("passed: all 16 patients may go on\n")
     report = Path("build/madrid_report")
     assert {path.name for path in report.iterdir()} == {
-        "report.html", "findings.csv", "findings.xlsx",
+        "README.txt", "report.html", "findings.csv", "findings.xlsx", "findings.parquet",
+        "findings.json", "queries.xlsx", "queries.csv",
     }  # fmt: skip
     page = (report / "report.html").read_text("utf-8")
     assert not re.search(r"(src|href)=[\"']?https?:|@import|url\(", page), "asks the network"
