@@ -131,7 +131,7 @@ def _prepare(
     audit = Audit(journal.audit_path, connection.base_url)
     tally = Tally(watch)
     size = BundleSize(choices.bundle_size)
-    sender = Sender(connection, journal, audit, choice, size, tally, choices.overwrite)
+    sender = Sender(connection, journal, choice, tally, choices.overwrite, audit=audit, size=size)
     return sender, _warnings(said, delivery.types())
 
 

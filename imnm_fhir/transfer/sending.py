@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from time import monotonic, sleep
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
-from imnm_fhir.server.connection import Connection, Response, UnansweredError
+from imnm_fhir.server.connection import Response, UnansweredError
 from imnm_fhir.server.retries import backoff
 from imnm_fhir.transfer.audit import Audit
 from imnm_fhir.transfer.bundles import (
@@ -24,33 +24,16 @@ from imnm_fhir.transfer.bundles import (
 )
 from imnm_fhir.transfer.delivery import CREATE_IT, Item
 from imnm_fhir.transfer.journal import (
-    CONFLICT,
-    FAILED,
-    HELD,
     SENDING,
-    STORED,
     UNKNOWN,
-    Entry,
-    Journal,
 )
-from imnm_fhir.transfer.plans import CLIENT_ID, CREATE, NEEDED, SINGLE, TRANSACTION, Choice, Plan
-from imnm_fhir.transfer.reading import Found, is_ours, read_back
+from imnm_fhir.transfer.plans import CLIENT_ID, NEEDED, SINGLE, TRANSACTION, Plan
+from imnm_fhir.transfer.reading import is_ours, read_back
+from imnm_fhir.transfer.settling import Settling
 from imnm_fhir.transfer.sizes import BundleSize
-from imnm_fhir.transfer.tally import (
-    CHANGED_BY_OTHERS,
-    CREATED,
-    HELD_BACK,
-    KEPT,
-    REFUSED,
-    UPDATED,
-    Failure,
-    Tally,
-)
-from imnm_fhir.transfer.targets import Targets
 
 _NO_SUCH_WAY = (404, 405, 501)  # of the way of sending, where nothing has worked yet
 _CHANGED = (409, 412)  # HAPI answers 409 to a stale If-Match, the specification asks for 412
-_SAME_FAULT = 25  # resources in a row that the server breaks on, until it is left alone
 _PROBED = 3  # resources on which every plan is tried before the resources are to blame
 
 
@@ -58,28 +41,15 @@ class StoppedError(Exception):
     """Another thread met what ends the export."""
 
 
-@dataclass
-class Sender:
+@dataclass(kw_only=True)
+class Sender(Settling):
     """What sending needs; one for an export, of use to several threads."""
 
-    connection: Connection
-    journal: Journal
     audit: Audit
-    choice: Choice
     size: BundleSize
-    tally: Tally
-    overwrite: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
-    targets: Targets = field(init=False)
-    forbidden: dict[str, str] = field(default_factory=dict)  # type -> why all of it is refused
     _probed: int = 0
-    _broken: int = 0  # resources in a row that ended in 5xx or without a confirmation
-    _losses: int = 0  # requests in a row whose answer was lost, and when the first one was
-    _lost_since: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Begin with what the journal knows."""
-        self.targets = Targets(self.journal, self.connection)
+    _lost_since: float = 0.0  # when the first of the losses was
 
     # ------------------------------------------------------------------ one bundle
 
@@ -91,20 +61,10 @@ class Sender:
         ready, held = self.targets.part(items, self._together())
         if ready and ready[0].type in self.forbidden:
             for item in ready:
-                self._fail(item, Answer(False, 403, said=self.forbidden[item.type]))
+                self.fail(item, Answer(False, 403, said=self.forbidden[item.type]))
         else:
             self._send_pieces(ready, self.choice.plan)
         return held
-
-    def fail_held(self, item: Item) -> None:
-        """Settle a resource that stays held back."""
-        missing = self.targets.missing(item)
-        place = "/".join(missing[0]) if missing else "something"
-        said = f"not sent: it points to {place}, which is not at the server"
-        self.journal.put(
-            [item.entry(HELD, pending=item.hash, said=said, hash=self._old_hash(item))]
-        )
-        self.tally.fail(Failure(item.type, item.id, HELD_BACK, None, said))
 
     def _together(self) -> bool:
         """Whether resources of one request may point to each other."""
@@ -126,11 +86,6 @@ class Sender:
                     f"{self.connection.base_url}: stored a part of a transaction: ask who runs the server"
                 )
         return None
-
-    def roll_back(self, item: Item) -> None:
-        """Keep that a resource of a refused transaction is as it was before."""
-        state = item.entry(FAILED, hash=self._old_hash(item), attempt=self._attempt(item))
-        self.journal.put([state])
 
     def _send(self, items: Sequence[Item], plan: Plan, again: bool = False) -> None:
         """Send and settle `items`; halves them until the guilty ones are alone."""
@@ -188,7 +143,7 @@ class Sender:
             self._halves(items[1:], plan)
             return
         for item in items[1:]:
-            self._fail(item, Answer(False, 403, said=self.forbidden[item.type]))
+            self.fail(item, Answer(False, 403, said=self.forbidden[item.type]))
 
     def _writable(self, items: Sequence[Item], plan: Plan) -> Sequence[Item]:
         """The resources that the plan can name; the others fail."""
@@ -202,7 +157,7 @@ class Sender:
             except ServerError:
                 raise
             except ImnmFhirError as error:
-                self._fail(item, Answer(False, 0, said=f"not sent: it {error}"))
+                self.fail(item, Answer(False, 0, said=f"not sent: it {error}"))
         return kept
 
     # ------------------------------------------------------------------ requests
@@ -262,15 +217,11 @@ class Sender:
         answers: list[Answer] = []
         for item in items:
             last = answers[-1] if answers else None
-            if last and last.status == 403 and not self._is_written(item.type):
+            if last and last.status == 403 and not self.is_written(item.type):
                 answers.append(last)  # the type is forbidden: not asked again
             else:
                 answers.append(self._post_single(item, plan))
         return answers
-
-    def _is_written(self, kind: str) -> bool:
-        """Whether any resource of a type was stored in this export."""
-        return any(self.tally.counts[kind][each] for each in (CREATED, UPDATED))
 
     def _post_single(self, item: Item, plan: Plan) -> Answer:
         write = to_write(item, plan.naming, self.targets.server_id)
@@ -289,10 +240,10 @@ class Sender:
             self.size.halve(len(items))
         entries = [self.journal.get(item.type, item.id) for item in items]
         self.journal.put(replace(entry, state=UNKNOWN, time="") for entry in entries if entry)
-        if not self._losses:
+        if not self.losses:
             self._lost_since = monotonic()
-        wait = max(error.wait, backoff(self._losses))
-        self._losses += 1
+        wait = max(error.wait, backoff(self.losses))
+        self.losses += 1
         if monotonic() - self._lost_since + wait > self.connection.options.patience:
             raise error
         sleep(wait)
@@ -308,18 +259,11 @@ class Sender:
                 created = item.action == CREATE_IT
                 answer = Answer(True, there.status, there.server_id, there.version, created=created)
                 self._settle(item, answer, plan)
-            elif self._changed_meanwhile(item, there):
+            elif self.changed_meanwhile(item, there):
                 self.differ(item, there)
             else:
                 left.append(item)
         return left
-
-    def _changed_meanwhile(self, item: Item, found: Found) -> bool:
-        if self.overwrite:
-            return False
-        if item.action == CREATE_IT:
-            return found.there
-        return not found.there or bool(item.version and found.version != item.version)
 
     def _settle_all(self, items: Sequence[Item], answers: Sequence[Answer], plan: Plan) -> None:
         if not any(answer.stored for answer in answers) and not self.choice.confirmed:
@@ -329,7 +273,7 @@ class Sender:
         entries = []
         for item, answer in zip(items, answers, strict=True):
             if answer.stored:
-                entries.append(self._stored(item, answer, plan))
+                entries.append(self.stored(item, answer, plan))
             elif len(items) > 1 and answer.status in (413, 429, 500, 502, 503, 504):
                 self._send([item], plan)  # of a batch: an answer of its own
             elif not self._try_other_plans(item, plan, None, answer):
@@ -339,92 +283,18 @@ class Sender:
     def _settle(self, item: Item, answer: Answer, plan: Plan) -> None:
         """Count one resource by what the server said of it, and keep that in the journal."""
         if answer.stored:
-            entry = self._stored(item, answer, plan)
+            entry = self.stored(item, answer, plan)
             self.journal.put([entry] if entry else [])
         elif answer.status in _CHANGED and (item.version or item.server_id):
             found = read_back(self.connection, self.choice, [item], plan.naming)[0]
             if found.there and is_ours(found, item, plan.naming, self.targets.server_id):
                 self._settle(item, Answer(True, 200, found.server_id, found.version), plan)
-            elif self._changed_meanwhile(item, found):
+            elif self.changed_meanwhile(item, found):
                 self.differ(item, found)
             else:
-                self._fail(item, answer)
+                self.fail(item, answer)
         else:
-            self._fail(item, answer)
-
-    def _stored(self, item: Item, answer: Answer, plan: Plan) -> Entry | None:
-        if plan.naming == CLIENT_ID and answer.server_id not in (None, item.id):
-            raise ServerError(
-                f"{self.connection.base_url}: stored {item.type}/{item.id} under another id: ask who "
-                "runs the server how it treats the ids of clients"
-            )
-        self.choice.confirm(plan)
-        self._broken = self._losses = 0
-        known = replace(
-            item,
-            server_id=answer.server_id or item.server_id or item.id,
-            version=answer.version or None,
-        )
-        if plan.naming != CLIENT_ID and answer.status == 200 and not answer.unchanged:
-            found = self._differs_there(known, plan) if not item.server_id else None
-            if found is not None:
-                self.differ(known, found)
-                return None
-        met = plan.naming == CREATE and answer.status == 200 and not item.server_id
-        kept = answer.unchanged or met
-        created = answer.created or item.action == CREATE_IT
-        outcome = KEPT if kept else CREATED if created else UPDATED
-        self.tally.add(item.type, outcome)
-        return known.entry(
-            STORED, hash=item.hash, status=answer.status, attempt=self._attempt(item)
-        )
-
-    def _differs_there(self, item: Item, plan: Plan) -> Found | None:
-        """What a conditional request met instead of creating, where that is not what we sent."""
-        found = read_back(self.connection, self.choice, [item], plan.naming)[0]
-        return None if is_ours(found, item, plan.naming, self.targets.server_id) else found
-
-    def differ(self, item: Item, found: Found) -> None:
-        """Leave alone what somebody else changed or deleted, and say so."""
-        if found.several:
-            said = (
-                "several resources at the server have its business identifier: remove all but one"
-            )
-        elif not found.there:
-            said = "somebody deleted it at the server: --overwrite sends it again"
-        else:
-            said = "the server holds something else, which we did not send: --overwrite replaces it"
-        old = self._old_hash(item)
-        known = replace(item, server_id=found.server_id or item.server_id)
-        self.journal.put(
-            [known.entry(CONFLICT, hash=old, pending=item.hash, status=found.status, said=said)]
-        )
-        self.tally.fail(Failure(item.type, item.id, CHANGED_BY_OTHERS, None, said))
-
-    def _fail(self, item: Item, answer: Answer) -> None:
-        if answer.status == 403 and not self._is_written(item.type):
-            self.forbidden[item.type] = answer.said
-        broken = answer.status is None or answer.status >= 500 or 200 <= answer.status < 400
-        self._broken = self._broken + 1 if broken else 0
-        entry = item.entry(
-            FAILED,
-            hash=self._old_hash(item),
-            pending=item.hash,
-            status=answer.status or None,
-            attempt=self._attempt(item),
-            said=answer.said,
-            expression=answer.expression,
-        )
-        self.journal.put([entry])
-        failure = Failure(
-            item.type, item.id, REFUSED, answer.status or None, answer.said, answer.expression
-        )
-        self.tally.fail(failure)
-        if self._broken >= _SAME_FAULT:
-            raise ServerError(
-                f"{self.connection.base_url}: {self._broken} resources in a row without a proper "
-                f"answer (the last: {answer.said}): ask who runs the server"
-            )
+            self.fail(item, answer)
 
     # ------------------------------------------------------------------ plans
 
@@ -457,16 +327,6 @@ class Sender:
                 f"{', '.join(str(each) for each in statuses)}): {NEEDED}"
             )
         return False
-
-    # ------------------------------------------------------------------ what the journal knows
-
-    def _old_hash(self, item: Item) -> str | None:
-        entry = self.journal.get(item.type, item.id)
-        return entry.hash if entry else None
-
-    def _attempt(self, item: Item) -> int:
-        entry = self.journal.get(item.type, item.id)
-        return entry.attempt if entry else 1
 
 
 def _result(answer: Answer) -> str:

@@ -60,7 +60,9 @@ def test_a_corrected_value_makes_one_new_version(
     before = _versions(fhir_server)
     text = (MADRID / "madrid16.csv").read_text("utf-8").replace(",4512,", ",4513,")
     (tmp_path / "madrid16.csv").write_text(text, "utf-8")
-    result = run("export", tmp_path / "madrid16.csv", "--site", "madrid_en", "--to", fhir_server)
+    known = ("--journal", road / "madrid.journal")  # of the cohort that was sent before
+    arguments = ("--site", "madrid_en", "--to", fhir_server, *known)
+    result = run("export", tmp_path / "madrid16.csv", *arguments)
     assert result.exit_code == 0, result.output
     after = _versions(fhir_server)
     changed = {key for key in after if after[key] != before.get(key)}
