@@ -9,11 +9,14 @@ from imnm_fhir.cli.output import Voice
 @click.command(name="elements", epilog=example("imnm-fhir elements --search ck"))
 @click.argument("name", required=False)
 @click.option(
-    "--search", metavar="TEXT", help="Only elements whose name, label or definition has TEXT."
+    "--search",
+    metavar="TEXT",
+    help="Elements and values (drugs, brands) that have TEXT in their names.",
 )
+@click.option("--values", "every", is_flag=True, help="List every value of NAME, however many.")
 @language_option
 @voice_options
-def command(name: str | None, search: str | None, language: str, voice: Voice) -> None:
+def command(name: str | None, search: str | None, language: str, every: bool, voice: Voice) -> None:
     """Show the common data elements, or one called NAME.
 
     Definition, unit, range, codes and values; NAME and --search exclude each other.
@@ -22,4 +25,5 @@ def command(name: str | None, search: str | None, language: str, voice: Voice) -
 
     if name and search:
         raise click.UsageError("give the NAME of one element or --search, not both")
-    click.echo(describe_element(name, language) if name else list_elements(search, language))
+    shown = describe_element(name, language, every) if name else list_elements(search, language)
+    click.echo(shown)

@@ -3,6 +3,7 @@
 import importlib
 import sys
 import traceback
+from difflib import get_close_matches
 from io import TextIOWrapper
 from typing import TextIO, cast
 
@@ -53,6 +54,17 @@ class _Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"imnm_fhir.cli.{COMMANDS[name]}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was named; an unknown one is a usage error with what is near."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = get_close_matches(name.lower().replace("_", "-"), COMMANDS, 3, 0.5)
+            hint = f"did you mean {' or '.join(close)}?" if close else "see imnm-fhir --help"
+            ctx.fail(f"No such command '{name}'; {hint}")
+        return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):

@@ -1,30 +1,78 @@
 """The dictionary as text for people."""
 
 from imnm_fhir.dictionary import Element, load_dictionary
+from imnm_fhir.drugs import drug_words
 from imnm_fhir.errors import UsageError
 from imnm_fhir.shapes.tree import load_shapes
+from imnm_fhir.sites.faults import near
 from imnm_fhir.terminology import load_project
+from imnm_fhir.values import fold
+
+MOST = 12  # values of one element that are shown unasked
 
 
 def list_elements(search: str | None = None, language: str = "en") -> str:
-    """One line per element: name, table, unit or value set, label.
+    """One line per element: name, table, unit or value set, label; then the values that were found.
 
-    Raises `UsageError` for a language without labels and for a search that finds nothing.
+    A search finds elements by name, label, definition or header, and values (drugs by their brands
+    and abbreviations too) with the elements that take them. Raises `UsageError` for a language
+    without labels and for a search that finds nothing.
     """
     _check_language(language)
-    found = [e for e in load_dictionary().elements.values() if not search or _has(e, search)]
+    values = _found_values(search, language) if search else {}
+    found = [
+        e
+        for e in load_dictionary().elements.values()
+        if not search or _has(e, search) or any(_takes(e, name, key) for name, key in values)
+    ]
     if not found:
-        raise UsageError(f"no element has '{search}' in its name, label or definition")
+        raise UsageError(
+            f"nothing has '{search}' in its name, label or definition{_near_words(search or '')}"
+        )
     rows = [(e.name, e.table, e.unit or e.value_set or e.type, e.labels[language]) for e in found]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "\n".join(
+    lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
         for row in rows
-    )
+    ]
+    return "\n".join([*lines, *([""] if values else []), *values.values()])
 
 
-def describe_element(name: str, language: str = "en") -> str:
-    """All that the dictionary knows of one element, a line each."""
+def _found_values(search: str, language: str) -> dict[tuple[str, str], str]:
+    """By value set and key, a line for each value that has the text in key, label or a further name."""
+    wanted, found = fold(search), {}
+    drugs: dict[str, list[str]] = {}
+    for word, key in drug_words().items():
+        drugs.setdefault(key, []).append(word)
+    for name, value_set in load_dictionary().value_sets.items():
+        for key, code in value_set.codes.items():
+            names = [*code.labels.values(), *code.attributes.get("names", ())]
+            names += drugs.get(key, []) if name == "drug" else []
+            said = [each for each in dict.fromkeys(names) if wanted in fold(each)]
+            if said or wanted in fold(key):
+                more = [each for each in said if fold(each) != fold(code.labels[language])]
+                beside = f" ({', '.join(more)})" if more else ""
+                found[name, key] = f"value {key} of {name}: {code.labels[language]}{beside}"
+    return found
+
+
+def _takes(element: Element, name: str, key: str) -> bool:
+    """Whether the element can have that value."""
+    if element.value_set != name:
+        return False
+    groups = element.attributes.get("takes")
+    group = load_dictionary().value_sets[name].codes[key].attributes.get("group")
+    return not groups or group in groups
+
+
+def _near_words(search: str) -> str:
+    """The end of a message: words of the dictionary that are near."""
+    words = {name for name in load_dictionary().elements} | set(drug_words())
+    return near(search, words)
+
+
+def describe_element(name: str, language: str = "en", every: bool = False) -> str:
+    """All that the dictionary knows of one element, a line each; of many values the first, unless `every`."""
     _check_language(language)
     dictionary = load_dictionary()
     element = dictionary.element(name)
@@ -42,8 +90,12 @@ def describe_element(name: str, language: str = "en") -> str:
     for coding in element.codings:
         lines.append(f"  code       {coding.system} | {coding.code} | {coding.display}")
     if element.value_set:
-        for code in dictionary.value_sets[element.value_set].codes.values():
-            lines.append(f"  value      {code.key}: {code.labels[language]}")
+        codes = dictionary.value_sets[element.value_set].codes
+        keys = [key for key in codes if _takes(element, element.value_set, key)]
+        shown = keys if every else keys[:MOST]
+        lines += [f"  value      {key}: {codes[key].labels[language]}" for key in shown]
+        if len(shown) < len(keys):
+            lines.append(f"             and {len(keys) - len(shown)} more; --values lists all")
     if element.source:
         lines.append(f"  source     {element.source}")
     return "\n".join(lines)

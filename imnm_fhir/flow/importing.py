@@ -85,11 +85,19 @@ def import_fhir(
         raise UsageError(
             "--method, --since, --all, --tag, --group and --patients are for a server's URL"
         )
+    elif Path(source).suffix.lower() in SITE_FILES and Path(source).is_file():
+        raise UsageError(
+            f"{source}: is a site's file, not FHIR; read it with imnm-fhir harmonise {source} --site MAPPING "
+            "--out FOLDER (imnm-fhir new-site writes a mapping to fill in)"
+        )
     else:
         manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
     issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
     rows = {name: about["rows"] for name, about in manifest["tables"].items()}
     return Imported(source, rows, issues, notes)
+
+
+SITE_FILES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls")  # what harmonise is for
 
 
 def kept_folder(out: Path) -> Path:

@@ -69,7 +69,10 @@ def fit_tables(plan: SitePlan, tables: Sequence["TextTable"], faults: Faults) ->
         if len(fitting) != 1:
             names = listed(name for each in plan.mapping.files for name in each.names)
             what = "no [[file]] fits it" if not fitting else "several [[file]] fit it"
-            faults.at(fitting[1].file.line if fitting else 1, f"{said}: {what} (names: {names})")
+            hint = "" if fitting else other_built_in(plan.mapping, table)
+            faults.at(
+                fitting[1].file.line if fitting else 1, f"{said}: {what} (names: {names}){hint}"
+            )
         elif not fitting[0].file.skip:
             found.append(_fit_columns(fitting[0], table, said, faults))
     for each in plan.files:
@@ -80,6 +83,19 @@ def fit_tables(plan: SitePlan, tables: Sequence["TextTable"], faults: Faults) ->
             faults.at(each.file.line, f"[[file]] '{name}' fits none of the files given; "
                       "give the file too, or say optional = true")  # fmt: skip
     return found
+
+
+def other_built_in(mapping: SiteMapping, table: "TextTable") -> str:
+    """The end of a message: the built-in mappings in which a file of this name has its place."""
+    from imnm_fhir.sites.load import built_in_sites, load_site_mapping
+
+    named = [
+        name
+        for name in built_in_sites()
+        if f"{name}.toml" != mapping.source
+        and any(fits(each, table.file, table.sheet) for each in load_site_mapping(name).files)
+    ]
+    return f"; it would fit --site {' or '.join(named)}" if named else ""
 
 
 def _fit_columns(plan: FilePlan, table: "TextTable", said: str, faults: Faults) -> TablePlan:

@@ -234,3 +234,18 @@ def test_wrong_call_is_usage(
     code, out, err = parts(run(*arguments))
     assert (code, out) == (2, "")
     assert err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("harmonize", "did you mean harmonise?"), ("xyzzy", "see imnm-fhir --help")],
+)
+def test_an_unknown_command_is_told_what_is_near(given: str, said: str) -> None:
+    code, out, err = parts(run(given))
+    assert (code, out, said in err) == (2, "", True)
+
+
+def test_a_sites_file_is_no_fhir(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    code, _, err = parts(run("import", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out")))
+    assert (code, "read it with imnm-fhir harmonise" in err) == (2, True)

@@ -347,3 +347,9 @@ def test_words_against_their_usual_meaning_are_refused_unless_they_are_meant(
 def test_usual_words_pass(words: str) -> None:
     line = f'"Sexo" = {{ element = "sex", unmapped = "issue", words = {words} }}\n'
     check_site_mapping(site(line), [patients({"CPK": ["1"]})])
+
+
+def test_a_file_of_another_built_in_mapping_is_told_which() -> None:
+    english = table({"Patient ID": ["1"]}, file="madrid16.csv")
+    with pytest.raises(Problems, match="it would fit --site madrid_en"):
+        check_site_mapping(load_site_mapping("madrid_es"), [english])
