@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imnm_fhir.cli.options import PATH, example, gate_options, server_options, voice_options
+from imnm_fhir.cli.options import (
+    PATH,
+    example,
+    gate_options,
+    log_option,
+    server_options,
+    voice_options,
+)
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.server.options import ServerOptions
 
@@ -91,13 +98,14 @@ def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
     "--to", "target", required=True, help="A folder (NDJSON), a .json file (Bundle), or a URL."
 )
 @click.option("--site", help="Export site files in one step: the mapping's name or path.")
+@log_option
 @gate_options
 @transfer_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON on stdout.")
 @server_options
 @voice_options
 def command(
-    source: tuple[Path, ...], target: str, site: str | None, waivers: Path | None,
+    source: tuple[Path, ...], target: str, site: str | None, log: Path | None, waivers: Path | None,
     exclude_failing_patients: bool, allow_errors: bool, choices: "Choices", as_json: bool,
     server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
@@ -118,7 +126,7 @@ def command(
         with voice.progress("resources") as line:
             exported = export(
                 list(source), target, site=site, gate=gate, server=server, choices=choices,
-                progress=line.done, watch=line,
+                progress=line.done, watch=line, log=log,
             )  # fmt: skip
     except TransferStoppedError as error:
         if as_json:

@@ -8,7 +8,6 @@ import click
 from imnm_fhir.cli.options import (
     PATH,
     example,
-    language_option,
     log_option,
     neutral_option,
     study_option,
@@ -39,12 +38,12 @@ cohort_option = click.option("--cohort", required=True, type=PATH, help="The coh
 @click.option("--out", required=True, type=PATH, help="Folder for queries.xlsx and queries.csv.")
 @study_option
 @waivers_option
-@language_option
+@click.option("--language", help="Language of the list. [default: the site's own]")
 @neutral_option
 @log_option
 @voice_options
 def list_(
-    cohort: Path, out: Path, study: Path | None, waivers: Path | None, language: str, neutral: bool,
+    cohort: Path, out: Path, study: Path | None, waivers: Path | None, language: str | None, neutral: bool,
     log: Path | None, voice: Voice,
 ) -> None:  # fmt: skip
     """Validate the cohort and write the list of queries alone, without a report."""
@@ -179,10 +178,10 @@ def packet(
 )
 @click.argument("path", metavar="PACKET", type=PATH)
 @cohort_option
-@language_option
+@click.option("--language", help="Language of the questions. [default: the site's own]")
 @log_option
 @voice_options
-def open_(path: Path, cohort: Path, language: str, log: Path | None, voice: Voice) -> None:
+def open_(path: Path, cohort: Path, language: str | None, log: Path | None, voice: Voice) -> None:
     """Take a PACKET in: at the site its questions, at the pool its answers."""
     from imnm_fhir.flow import open_packet
 

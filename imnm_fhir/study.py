@@ -60,6 +60,7 @@ class Study:
     pulse_rate_unit: str
     start_rate_unit: str
     visits: Mapping[str, Visit]
+    signed: bool = False  # whether a pool takes only what an investigator has endorsed
     demanded: Mapping[str, int] = field(default_factory=dict)  # percent of patients by element
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
@@ -111,6 +112,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
     study = Study(
         name=about["name"],
         adults_only=about["adults_only"],
+        signed=about["signed"],
         data_date=about.get("data_date"),
         today=about.get("today"),
         serogroup=serogroup,
@@ -127,10 +129,9 @@ def _study(raw: Mapping[str, Any]) -> Study:
 
 
 def _hash(study: Study) -> str:
-    """SHA-256 of all that changes a result: every field but the name and `today`."""
-    said = {
-        key: value for key, value in asdict(study).items() if key not in ("name", "today", "hash")
-    }
+    """SHA-256 of all that changes a result: every field but the name, `today` and `signed`."""
+    apart = ("name", "today", "signed", "hash")
+    said = {key: value for key, value in asdict(study).items() if key not in apart}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 

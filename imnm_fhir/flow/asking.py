@@ -115,13 +115,17 @@ def replayed_of(cohort: Path) -> dict[str, str]:
 
 def list_queries(
     cohort: Path, out: Path, *, study: Path | None = None, waivers: Path | None = None,
-    language: str = "en", neutral: bool = False, log: Path | None = None,
+    language: str | None = None, neutral: bool = False, log: Path | None = None,
 ) -> list[str]:  # fmt: skip
-    """Validate a cohort and write its list of queries into `out`; what was asked, a line each."""
+    """Validate a cohort and write its list of queries into `out`; what was asked, a line each.
+
+    `language` is that of the list (default: the site's own).
+    """
     from imnm_fhir.validation import validate_folder
 
     validate_folder(
-        cohort, queries=out, study=study, waivers=waivers, language=language, neutral=neutral, log=log
+        cohort, queries=out, study=study, waivers=waivers, asked_in=language, neutral=neutral,
+        log=log,
     )  # fmt: skip
     return [f"queries: {out / 'queries.xlsx'}", *status_of(log_of(cohort, log)).lines()]
 

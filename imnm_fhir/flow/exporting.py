@@ -57,6 +57,7 @@ def export(
     choices: "Choices | None" = None,
     progress: Progress | None = None,
     watch: "Watch | None" = None,
+    log: Path | None = None,
 ) -> Exported:
     """Export a cohort's folder, or site files with their mapping, as FHIR.
 
@@ -64,10 +65,11 @@ def export(
     that passed validation; wherever it goes, a patient without valid consent stays at home.
     `server` says how a server is talked to, `choices` what is done there; the journal of what it
     holds stands beside the cohort, or beside the first site file. `watch` is told of the progress
-    at a server, `progress` of that on disk.
+    at a server, `progress` of that on disk. `log` is the folder of the site's answers, whose
+    corrections are put on top of site files.
     """
     with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
-        folder = _source_folder(source, site, Path(temporary) / "cohort", gate)
+        folder = _source_folder(source, site, Path(temporary) / "cohort", gate, log)
         if is_url(target):
             leaving = pass_gate(folder, gate)
             sending = _Sending(source[0], target, Path(temporary), server, choices, watch)
@@ -75,14 +77,16 @@ def export(
         return _export_to_disk(folder, Path(target), gate, progress)
 
 
-def _source_folder(source: Sequence[Path], site: str | None, temporary: Path, gate: Gate) -> Path:
+def _source_folder(
+    source: Sequence[Path], site: str | None, temporary: Path, gate: Gate, log: Path | None
+) -> Path:
     if site is None:
         if len(source) != 1 or not source[0].is_dir():
             raise UsageError("give one cohort folder, or site files with --site")
         return source[0]
     from imnm_fhir.validation import validate_folder
 
-    harmonise_files(source, site, temporary)
+    harmonise_files(source, site, temporary, log=log)
     validate_folder(temporary, waivers=gate.waivers)
     return temporary
 

@@ -5,7 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_manifest, read_people
+from imnm_fhir.errors import FindingsError
+from imnm_fhir.queries.signing import is_signed
+from imnm_fhir.study import load_study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """What a user allows at the gate: waiver file, failing patients left out, errors allowed."""
+    """What a user allows at the gate: waiver file, failing patients left out, errors allowed.
+
+    `study` is the study's TOML, which may demand that an investigator has endorsed the cohort.
+    """
 
     waivers: Path | None = None
     exclude_failing: bool = False
     allow_errors: bool = False
+    study: Path | None = None
 
 
 NOTHING_ALLOWED = Gate()
@@ -50,6 +57,7 @@ def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool 
     """Pass the gate with the patients and their consent alone, however large the cohort is."""
     from imnm_fhir import validation
 
+    _check_signed(folder, gate)
     gated, flow = validation.gate(
         read_people(folder, validation.CONSENT_ELEMENTS),
         today=date.today(),
@@ -59,3 +67,14 @@ def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool 
         need_validation=need_validation,
     )
     return Leaving(folder, gated.tables["patients"].select(["site", "patient"]), flow)
+
+
+def _check_signed(folder: Path, gate: Gate) -> None:
+    """Raise `FindingsError` where the study asks for an endorsement and the cohort, as it is, has none."""
+    if gate.study is None or not load_study(gate.study).signed:
+        return
+    if not is_signed(read_manifest(folder)):
+        raise FindingsError(
+            f"{folder}: the study pools only what an investigator has endorsed, and this cohort was not, "
+            "or was changed since; run imnm-fhir queries sign on it at the site"
+        )

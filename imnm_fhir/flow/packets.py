@@ -11,7 +11,7 @@ from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.findings import Rule
 from imnm_fhir.flow.asking import log_of
 from imnm_fhir.queries.answers import asked_entries
-from imnm_fhir.queries.asking import asked_entry, delivery_id, open_log
+from imnm_fhir.queries.asking import asked_entry, delivery_id, open_log, site_language
 from imnm_fhir.queries.causes import queries_of
 from imnm_fhir.queries.columns import WORDS
 from imnm_fhir.queries.configuration import load_asking
@@ -111,7 +111,7 @@ def _own_words(log: Log, site: str) -> list[Entry]:
 
 
 def open_packet(
-    path: Path, cohort: Path, *, language: str = "en", log: Path | None = None
+    path: Path, cohort: Path, *, language: str | None = None, log: Path | None = None
 ) -> list[str]:
     """Take a packet into the log of a site's cohort, or of the pool; what came in, a line each.
 
@@ -130,7 +130,9 @@ def open_packet(
         raise ImnmFhirError(f"{path}: is for {where}; open it there")
     kept = log_of(cohort, log)
     if at_site:
-        return _open_at_site(packet, read_cohort(cohort), open_log(kept, packet.site), language)
+        own = read_cohort(cohort)
+        spoken = language or site_language(own)
+        return _open_at_site(packet, own, open_log(kept, packet.site), spoken)
     said = new_said(packet, kept)
     append(open_log(kept, "consortium"), said)
     return [f"{len(said)} answers taken into the threads"]

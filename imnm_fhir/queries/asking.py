@@ -10,7 +10,7 @@ from typing import Any
 from imnm_fhir.cohort import Cohort, table_hashes
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Validation
-from imnm_fhir.languages import translate
+from imnm_fhir.languages import SOURCE, known_languages, translate
 from imnm_fhir.queries.answers import Standing, asked_entries, standing_answers, threads
 from imnm_fhir.queries.causes import queries_of
 from imnm_fhir.queries.columns import WORDS
@@ -43,6 +43,13 @@ class Asked:
         if self.held_back:
             lines.append(f"queries held back for the next list: {self.held_back}")
         return lines
+
+
+def site_language(cohort: Cohort) -> str:
+    """The language of the site; English where there are no sentences in it, or where sites differ."""
+    said = {about.get("language") for about in cohort.manifest["sites"].values()}
+    own = said.pop() if len(said) == 1 else None
+    return str(own) if own in known_languages() else SOURCE
 
 
 def delivery_id(manifest: Mapping[str, Any]) -> str:

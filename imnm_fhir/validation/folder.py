@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imnm_fhir.cohort import Cohort, read_cohort, table_hashes, write_manifest
 from imnm_fhir.findings import Validation
-from imnm_fhir.queries.asking import Asked, ask, write_queries
+from imnm_fhir.queries.asking import Asked, ask, site_language, write_queries
 from imnm_fhir.queries.log import LOG, log_folder, read_log
 from imnm_fhir.report import write_report
 from imnm_fhir.report.words import load_words
@@ -24,6 +24,7 @@ def validate_folder(
     language: str = "en",
     log: Path | None = None,
     neutral: bool = False,
+    asked_in: str | None = None,
     previous: Path | None = None,
     outcomes: bool = False,
 ) -> Validation:
@@ -33,21 +34,23 @@ def validate_folder(
     given `previous` and `outcomes`) and, of a cohort that was made from site files, queries.xlsx and
     queries.csv; `queries` is a folder for these two alone. `log` is the folder of its queries (default:
     beside the cohort's); without a report the states of the queries are settled where there is one
-    already. `neutral`: the list says nothing of what speaks for a finding. Raises as `validate` does,
-    and `UsageError` for a `language` without words; the manifest stays as it was then.
+    already. `asked_in` is the language of the list (default: the site's own, English where there are no
+    sentences in it). `neutral`: the list says nothing of what speaks for a finding. Raises as `validate`
+    does, and `UsageError` for a `language` without words; the manifest stays as it was then.
     """
     load_words(language)  # an unknown language is said before the work, not after it
     cohort = read_cohort(folder)
     let_through = load_waivers(waivers) if waivers else ()
     validation = validate(cohort, load_study(study), let_through)
     listed = queries or report
-    asked = _ask(validation, cohort, folder, log, bool(listed), language, neutral)
+    asked_in = asked_in or site_language(cohort)
+    asked = _ask(validation, cohort, folder, log, bool(listed), asked_in, neutral)
     if report:
         write_report(
             validation, cohort, report, language=language, previous=previous, outcomes=outcomes
         )
     if listed and asked:
-        write_queries(asked, listed, language, neutral)
+        write_queries(asked, listed, asked_in, neutral)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     entry = validation.entry(table_hashes(cohort.manifest), at)
     write_manifest({**cohort.manifest, "validation": entry}, folder)

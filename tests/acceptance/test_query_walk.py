@@ -12,12 +12,13 @@ import pytest
 from openpyxl import load_workbook
 
 from imnm_fhir.cohort import read_manifest
+from imnm_fhir.queries.columns import headings
 from imnm_fhir.queries.log import read_log
 from imnm_fhir.queries.status import query_states
 from tests.acceptance.command_line import done, run
 
 SHEETS = ("patienten", "ck", "medikamente")
-WHO = {"By": "Eva Lang", "Role": "data manager of the site", "Date": datetime.date(2023, 7, 3)}
+WHO = {"by": "Eva Lang", "role": "data manager of the site", "date": datetime.date(2023, 7, 3)}
 ONSET, AGE = ("FRB-003", "Symptombeginn"), ("FRB-014", "Alter bei Symptombeginn")
 BIRTH, SEX, CK = ("FRB-023", "Geburtsdatum"), ("FRB-019", "Geschlecht"), ("FRB-020", "CK (µkat/L)")
 MRC, MRS, MRT = ("FRB-008", "MRC minimal"), ("FRB-015", "mRS 6 Monate"), ("FRB-018", "MRT Datum")
@@ -71,25 +72,26 @@ class Filled:
 
     def __init__(self, path: Path) -> None:
         self.book = load_workbook(path)
-        self.sheet = self.book["Queries"]
-        self.places: dict[Any, int] = {
-            cell.value: place for place, cell in enumerate(self.sheet[1], 1)
+        self.sheet = self.book.worksheets[0]
+        titles = {said: name for name, said in headings("de").items()}
+        self.places: dict[str, int] = {
+            titles[str(cell.value)]: place for place, cell in enumerate(self.sheet[1], 1)
         }
         self.row: dict[Query, int] = {}
         for number in range(2, self.sheet.max_row + 1):
-            key = self.value(number, "Patient") or None, self.value(number, "Column")
+            key = self.value(number, "patient") or None, self.value(number, "column")
             self.row.setdefault(key, number)
 
     def value(self, row: int, name: str) -> Any:
         return self.sheet.cell(row, self.places[name]).value
 
     def answer(self, query: Query, answer: str, new: Any = None, **more: Any) -> None:
-        cells = {"Answer": answer, "New value": new, **WHO, **more}
+        cells = {"answer": answer, "new": new, **WHO, **more}
         for name, value in cells.items():
             self.sheet.cell(self.row[query], self.places[name], value)
 
     def id(self, query: Query) -> str:
-        return str(self.value(self.row[query], "Query"))
+        return str(self.value(self.row[query], "query"))
 
     def save(self, path: Path) -> Path:
         self.book.save(path)
@@ -196,18 +198,18 @@ def _is_short(folder: Path, listed: Filled) -> None:
         found = list(csv.DictReader(lines))
     faulty = {(each["file"], each["row"], each["column"]) for each in found
               if each["kind"] in ("impossible", "improbable")}  # fmt: skip
-    questions = {listed.value(row, "Query") for row in range(2, listed.sheet.max_row + 1)}
+    questions = {listed.value(row, "query") for row in range(2, listed.sheet.max_row + 1)}
     assert len(faulty) > 2 * len(questions) > 24
-    assert str(listed.value(listed.row[UNIT], "Row")).startswith("40 rows")
-    assert listed.value(listed.row[WORD], "Value as written") == "neg."
-    assert listed.value(listed.row[ONSET], "Value as written") == "20.12.2016"
+    assert str(listed.value(listed.row[UNIT], "row")).startswith("40 ")
+    assert listed.value(listed.row[WORD], "value") == "neg."
+    assert listed.value(listed.row[ONSET], "value") == "20.12.2016"
 
 
 def _fill_in(listed: Filled) -> None:
     """As a data manager would: corrected, confirmed, left open, answered wrongly, fixed at source."""
     listed.answer(ONSET, "corrected", "20.12.2015")
     listed.answer(BIRTH, "corrected", datetime.date(1988, 2, 4))
-    listed.answer(AGE, "corrected", "56", Comment="digits turned round")
+    listed.answer(AGE, "corrected", "56", comment="digits turned round")
     listed.answer(CK, "corrected", "121,0")
     listed.answer(STATIN, "corrected", "12.10.2015")
     listed.answer(HLA, "not available")
@@ -248,9 +250,9 @@ def _packet(folder: Path) -> None:
     done("queries", "list", "--cohort", "freiburg", "--out", "list")
     listed = Filled(folder / "list" / "queries.xlsx")
     typed = next(query for query, row in listed.row.items()
-                 if listed.value(row, "Query") == asked.out.strip())  # fmt: skip
+                 if listed.value(row, "query") == asked.out.strip())  # fmt: skip
     assert typed == (None, "CK (µkat/L)")
-    listed.answer(typed, "confirmed as is", Comment="Yes, in May 2019")
+    listed.answer(typed, "confirmed as is", comment="Yes, in May 2019")
     done("queries", "import", listed.save(folder / "typed.xlsx"), "--cohort", "freiburg")
     done("queries", "packet", "freiburg", "--out", "back.json")
     done("queries", "open", "back.json", "--cohort", "pool")
