@@ -26,6 +26,7 @@ def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voi
     mapping that does not fit stops before anything is written. Corrections that the site has answered
     (imnm-fhir queries) are put on top; the files stay as they are.
     """
+    from imnm_fhir.deliveries import change_lines
     from imnm_fhir.flow import harmonise_files
 
     with voice.progress("cells") as advance:
@@ -33,6 +34,10 @@ def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voi
     for line in source_lines(cohort.manifest):
         voice.say(line)
     voice.say_some([f"{issue.place()}: {issue.message}" for issue in cohort.issues])
+    for line in change_lines(cohort.manifest):
+        voice.say(line)
+    for patient in cohort.manifest.get("changes", {}).get("withdrawn", ()):
+        click.echo(f"withdrawn: {'/'.join([*cohort.sites, patient])}")
     voice.say(f"{out}: {cohort.tables['patients'].num_rows} patients, {len(cohort.issues)} issues")
 
 

@@ -44,7 +44,10 @@ def _found_values(search: str, language: str) -> dict[tuple[str, str], str]:
     drugs: dict[str, list[str]] = {}
     for word, key in drug_words().items():
         drugs.setdefault(key, []).append(word)
+    sets = {each.value_set for each in load_dictionary().elements.values()}
     for name, value_set in load_dictionary().value_sets.items():
+        if name not in sets:
+            continue
         for key, code in value_set.codes.items():
             names = [*code.labels.values(), *code.attributes.get("names", ())]
             names += drugs.get(key, []) if name == "drug" else []

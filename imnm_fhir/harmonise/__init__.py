@@ -40,13 +40,15 @@ def harmonise(
     pseudonym_key: bytes | None = None,
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
+    known: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Cohort:
     """The cohort that the files of one site make through its mapping, with every issue found.
 
     `pseudonym_key` is asked for where the mapping says `hmac` (default: from the environment, see
     `imnm_fhir.pseudonyms`). `corrections` are put on top of what the files say; what became of each
-    stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused.
+    stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused;
+    `known` patients are those of earlier deliveries, who need no row of their own.
     `progress` takes how many more cells are done. Counts per file stand in
     `manifest["sites"][site]["sources"]`. Raises `Problems` with everything that does not fit, before
     anything is converted, and `ImnmFhirError` for a file that cannot be read or a key that lacks.
@@ -55,7 +57,7 @@ def harmonise(
     tables = [table for path in files for table in _read(path, mapping)]
     return harmonise_tables(
         tables, mapping, pseudonym_key=key, corrections=corrections, foreign=foreign,
-        progress=progress,
+        known=known, progress=progress,
     )  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def harmonise_tables(
     pseudonym_key: bytes | None = None,
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
+    known: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Cohort:
     """As `harmonise`, from tables that were read already."""
@@ -79,7 +82,7 @@ def harmonise_tables(
         _read_time_points(work)
     patients, refused = settle_patients(works)
     for work in works:
-        refuse_unknown(work, patients, refused)
+        refuse_unknown(work, {*patients, *known}, refused)
         for fact in work.fitted.plan.facts:
             if fact.element.table != "patients":
                 make_facts(work, fact)

@@ -22,7 +22,7 @@ LAYERS = (
     ("shapes",),
     ("aggregates", "elements", "sites"),
     ("cohort", "findings", "manifests"),
-    ("compare", "derive", "harmonise"),
+    ("compare", "deliveries", "derive", "harmonise"),
     ("compiled", "conformance", "definitions", "fhir"),
     ("server",),
     ("download",),
