@@ -10,21 +10,38 @@ is opened belongs to a request whose end nobody saw: the server is asked before 
 
 import hashlib
 import os
-import re
 import sqlite3
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import overload
-from urllib.parse import urlsplit
 
-from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.transfer.journal_files import (
+    SCHEMA,
+    fault,
+    hold,
+    journal_folder,
+    journal_path,
+    make_folder,
+    remove,
+    set_aside,
+    strange,
+)
 
-SCHEMA = 1
+__all__ = [
+    "Entry",
+    "Journal",
+    "journal_folder",
+    "journal_path",
+    "open_journal",
+    "read_journal",
+    "rebuild",
+]
+
 SENDING = "sending"  # a request is under way, or nobody saw its end
 UNKNOWN = "unknown"  # the answer was lost; the same as `sending`, said by ourselves
 STORED = "stored"  # the server confirmed the content of `hash`
@@ -75,25 +92,13 @@ class Entry:
 
 
 _NAMES = tuple(field.name for field in fields(Entry))
+_TIME = _NAMES.index("time")
+_values = attrgetter(*_NAMES)
 
 
 def content_hash(line: bytes) -> str:
     """32 hex digits of SHA-256 of a resource as it stands in our NDJSON, without its line break."""
     return hashlib.sha256(line.strip()).hexdigest()[:32]
-
-
-def journal_path(cohort: Path, base_url: str) -> Path:
-    """The journal of a cohort (its folder, or the first site file) for one server."""
-    url = base_url.strip().rstrip("/")
-    host = re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(url).hostname or "server")
-    digest = hashlib.sha256(url.encode()).hexdigest()[:12]
-    return journal_folder(cohort) / f"{host}-{digest}.sqlite"
-
-
-def journal_folder(cohort: Path) -> Path:
-    """The folder beside a cohort that holds its journals, one for each server."""
-    place = Path(os.path.abspath(cohort))
-    return place.with_name(f"{place.name}.journal")
 
 
 @contextmanager
@@ -111,7 +116,7 @@ def open_journal(
     path = journal_path(cohort, base_url)
     path = folder / path.name if folder else path
     make_folder(path.parent)
-    with _hold(path, wait):
+    with hold(path, wait):
         journal = _open(path, base_url)
         try:
             yield journal
@@ -151,14 +156,14 @@ def rebuild(
     path = folder / path.name if folder else path
     make_folder(path.parent)
     part = path.with_name(f".{path.stem}.part.sqlite")
-    with _hold(path, 0):
-        _remove(part)
+    with hold(path, 0):
+        remove(part)
         new = _open(part, base_url)
         new.note({"origin": "rebuilt", **(about or {})})
         new.put(entries)
         new.close()
         if path.exists():
-            _set_aside(path)
+            set_aside(path)
         os.replace(part, path)
     return path
 
@@ -235,12 +240,30 @@ class Journal:
         with self._lock:
             return {(kind, state): count for kind, state, count in self._database.execute(query)}
 
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Write entries in one step; an entry without a time gets the present."""
+    def get_many(self, kind: str, ids: Sequence[str]) -> dict[str, Entry]:
+        """The entries of one type by id; ids without an entry are left out."""
+        found: dict[str, Entry] = {}
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            query = (
+                f"select {', '.join(_NAMES)} from resources where type = ?"
+                f" and id in ({', '.join('?' * len(part))})"
+            )
+            with self._lock:
+                rows = self._database.execute(query, (kind, *part)).fetchall()
+            found.update((row[1], Entry(*row)) for row in rows)
+        return found
+
+    def put(self, entries: Iterable[Entry], *, durable: bool = True) -> None:
+        """Write entries in one step; an entry without a time gets the present.
+
+        They survive any end of the program; when this returns `durable` ones survive the end of the
+        machine, too.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        rows = [astuple(each if each.time else replace(each, time=now)) for each in entries]
+        rows = [_row(each, now) for each in entries]
         marks = ", ".join("?" * len(_NAMES))
-        with self._written() as database:
+        with self._written(durable) as database:
             database.executemany(
                 f"insert or replace into resources ({', '.join(_NAMES)}) values ({marks})", rows
             )
@@ -257,22 +280,19 @@ class Journal:
             database.executemany("delete from resources where type = ? and id = ?", list(places))
 
     @contextmanager
-    def _written(self) -> Iterator[sqlite3.Connection]:
+    def _written(self, durable: bool = True) -> Iterator[sqlite3.Connection]:
         try:
-            with self._lock, self._database:
-                yield self._database
+            with self._lock:
+                self._database.execute(f"pragma synchronous = {'full' if durable else 'normal'}")
+                with self._database:
+                    yield self._database
         except sqlite3.DatabaseError as error:
-            raise _fault(self.path, error) from None
+            raise fault(self.path, error) from None
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder that only we can read; `ImnmFhirError` where that cannot be."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImnmFhirError(
-            f"{folder}: the journal cannot be kept there ({error.strerror}): choose another --journal"
-        ) from None
+def _row(entry: Entry, now: str) -> tuple[object, ...]:
+    row = _values(entry)
+    return row if entry.time else (*row[:_TIME], now, *row[_TIME + 1 :])
 
 
 @overload
@@ -303,17 +323,16 @@ def _open(path: Path, base_url: str, reading: bool = False) -> Journal | None:
     except sqlite3.DatabaseError as error:
         if database:
             database.close()
-        raise _fault(path, error) from None
+        raise fault(path, error) from None
     if version > SCHEMA or found.get("base_url") != url:
         database.close()
-        raise _strange(path, version, found.get("base_url"), url)
+        raise strange(path, version, found.get("base_url"), url)
     return Journal(database, path)
 
 
 def _prepare(database: sqlite3.Connection, url: str) -> None:
     """Set how it is written, and make our tables where it is new."""
     database.execute("pragma journal_mode = wal")
-    database.execute("pragma synchronous = full")  # the power may fail, too
     if database.execute("pragma user_version").fetchone()[0] == 0:
         _make_tables(database, url)
 
@@ -328,69 +347,3 @@ def _make_tables(database: sqlite3.Connection, url: str) -> None:
         about = {"base_url": url, "made": made, "origin": "export", "schema": str(SCHEMA)}
         database.executemany("insert into about values (?, ?)", about.items())
         database.execute(f"pragma user_version = {SCHEMA}")
-
-
-def _fault(path: Path, error: sqlite3.Error) -> ImnmFhirError:
-    """What an error of SQLite means, with the way out."""
-    text = str(error)
-    if "full" in text:
-        return ImnmFhirError(f"{path}: the disk is full: free some space and repeat the command")
-    if "readonly" in text or "unable to open" in text:
-        return ImnmFhirError(f"{path}: cannot be opened for writing: check permissions")
-    if "locked" in text:
-        return ImnmFhirError(f"{path}: another program holds it: close that and repeat")
-    return ImnmFhirError(
-        f"{path}: the journal is damaged: imnm-fhir verify makes it anew from the server, or move the "
-        "file away and repeat the command, which then compares with what the server holds"
-    )
-
-
-def _strange(path: Path, version: int, found: str | None, url: str) -> ImnmFhirError:
-    if version > SCHEMA:
-        return ImnmFhirError(
-            f"{path}: written by a newer imnm-fhir (journal {version}, known {SCHEMA}): update imnm-fhir"
-        )
-    return ImnmFhirError(
-        f"{path}: is the journal of another server ({found}), not of {url}: move it away; imnm-fhir "
-        "verify makes a new one from the server"
-    )
-
-
-@contextmanager
-def _hold(path: Path, wait: float) -> Iterator[None]:
-    """Hold the lock beside the journal; the system lets go when the process ends, however it ends.
-
-    SQLite's own exclusive transaction is what locks: it works alike on every system.
-    """
-    place = path.with_suffix(".lock")
-    try:
-        lock = sqlite3.connect(place, timeout=wait, isolation_level=None)
-    except sqlite3.Error as error:
-        raise _fault(place, error) from None
-    with closing(lock):
-        try:
-            lock.execute("begin exclusive")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise _fault(place, error) from None
-            raise ImnmFhirError(
-                f"{path}: another export to this server is under way: wait until it has finished, or "
-                "let this one wait with --wait SECONDS"
-            ) from None
-        except sqlite3.DatabaseError:
-            raise ImnmFhirError(f"{place}: is no lock of ours: move it away") from None
-        yield
-
-
-def _set_aside(path: Path) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as old:
-        old.execute("pragma wal_checkpoint(truncate)")
-    os.replace(path, path.with_name(f"{path.stem}.replaced-{stamp}.sqlite"))
-    for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)

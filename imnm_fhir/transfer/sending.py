@@ -23,10 +23,7 @@ from imnm_fhir.transfer.bundles import (
     to_write,
 )
 from imnm_fhir.transfer.delivery import CREATE_IT, Item
-from imnm_fhir.transfer.journal import (
-    SENDING,
-    UNKNOWN,
-)
+from imnm_fhir.transfer.journal import SENDING, UNKNOWN, Entry
 from imnm_fhir.transfer.plans import CLIENT_ID, NEEDED, SINGLE, TRANSACTION, Plan
 from imnm_fhir.transfer.reading import is_ours, read_back
 from imnm_fhir.transfer.settling import Settling
@@ -169,16 +166,7 @@ class Sender(Settling):
 
         None and None: nobody knows what became of it.
         """
-        entries = [self.journal.get(item.type, item.id) for item in items]
-        self.journal.put(
-            item.entry(
-                SENDING,
-                hash=old.hash if old else None,
-                pending=item.hash,
-                attempt=(old.attempt if old else 0) + 1,
-            )
-            for item, old in zip(items, entries, strict=True)
-        )
+        self._note_sending(items)
         began = monotonic()
         response: Response | None = None
         answers: list[Answer] | None = None
@@ -206,6 +194,22 @@ class Sender(Settling):
             seconds,
         )
         return response, answers
+
+    def _note_sending(self, items: Sequence[Item]) -> None:
+        """Keep that the resources are under way, before they are."""
+        known: dict[tuple[str, str], Entry] = {}
+        for kind in dict.fromkeys(item.type for item in items):
+            ids = [item.id for item in items if item.type == kind]
+            found = self.journal.get_many(kind, ids)
+            known.update({(kind, identifier): entry for identifier, entry in found.items()})
+        entries = []
+        for item in items:
+            old = known.get((item.type, item.id))
+            attempt = old.attempt + 1 if old else 1
+            self.under_way[item.seq] = attempt
+            about = {"hash": old.hash if old else None, "attempt": attempt}
+            entries.append(item.entry(SENDING, pending=item.hash, **about))
+        self.journal.put(entries, durable=False)
 
     def _post_bundle(self, items: Sequence[Item], plan: Plan) -> Response:
         writes = [to_write(item, plan.naming, self.targets.server_id) for item in items]

@@ -37,6 +37,7 @@ class Settling:
     forbidden: dict[str, str] = field(default_factory=dict)  # type -> why all of it is refused
     broken: int = 0  # resources in a row that ended in 5xx or without a confirmation
     losses: int = 0  # requests in a row whose answer was lost
+    under_way: dict[int, int] = field(default_factory=dict)  # attempts, by the item's number
 
     def __post_init__(self) -> None:
         """Begin with what the journal knows."""
@@ -153,5 +154,8 @@ class Settling:
 
     def attempts(self, item: Item) -> int:
         """How often it was sent."""
+        attempt = self.under_way.pop(item.seq, 0)
+        if attempt:
+            return attempt
         entry = self.journal.get(item.type, item.id)
         return entry.attempt if entry else 1

@@ -8,6 +8,7 @@ from imnm_fhir.transfer.delivery import Item, references
 from imnm_fhir.transfer.journal import CONFLICT, DELETING, WITHDRAWN, Journal
 from imnm_fhir.transfer.reading import exists
 
+_REMEMBERED = 20_000  # of what is there: the patients of the bundles under way
 Target = tuple[str, str]  # type and id, as the cohort has them
 
 
@@ -18,16 +19,27 @@ class Targets:
     journal: Journal
     connection: Connection
     _strange: dict[Target, bool] = field(default_factory=dict)
+    _known: set[Target] = field(default_factory=set)
 
     def is_there(self, target: Target) -> bool:
         """Whether the server holds a resource in any version that we know of."""
+        if target in self._known:
+            return True
         entry = self.journal.get(*target)
         if entry:
             gone = entry.state == CONFLICT and entry.status in (404, 410)
-            return entry.hash is not None and entry.state not in (DELETING, WITHDRAWN) and not gone
+            there = entry.hash is not None and entry.state not in (DELETING, WITHDRAWN) and not gone
+            if there:
+                self._remember(target)
+            return there
         if target not in self._strange:
             self._strange[target] = exists(self.connection, *target)
         return self._strange[target]
+
+    def _remember(self, target: Target) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known = set()
+        self._known.add(target)
 
     def server_id(self, kind: str, identifier: str) -> str | None:
         """The id at the server of a resource of ours, None where it is not there."""
