@@ -238,7 +238,11 @@ class Connection:
             moved = kept_method or (300 < response.status < 304 and ask.body is None)
             if not location or not moved:
                 return response
-            ask = replace(ask, url=self.resolve(urljoin(ask.url, location), ask.elsewhere))
+            try:
+                target = urljoin(ask.url, location)
+            except ValueError:  # such as http://[::
+                target = "http:"
+            ask = replace(ask, url=self.resolve(target, ask.elsewhere))
         raise ServerError(f"{self.base_url}: redirects without end: check the address")
 
     def _send(self, ask: "Ask", seconds: float) -> Response:

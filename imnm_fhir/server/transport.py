@@ -168,6 +168,8 @@ def open_transport(
 
     with requests.Session() as session:
         session.trust_env = False
+        # Redirects are ours: requests would read each target, even one that nobody can read.
+        session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         session.headers.update({"User-Agent": "imnm-fhir", "Accept-Encoding": "gzip"})
         adapter = _adapter_class()(context)
         session.mount("https://", adapter)

@@ -65,7 +65,7 @@ def dripping_headers() -> Iterator[str]:
                     while not done.wait(0.05):
                         asker.sendall(b"x")
 
-    thread = Thread(target=drip)
+    thread = Thread(target=drip, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
     done.set()

@@ -49,12 +49,12 @@ def tunnel(port: int) -> Iterator[tuple[str, list[bytes]]]:
                 asker, _ = listener.accept()
                 Thread(target=serve, args=(asker,), daemon=True).start()
 
-    thread = Thread(target=listen)
-    thread.start()
-    yield f"127.0.0.1:{listener.getsockname()[1]}", told
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    thread.join()
+    Thread(target=listen, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", told
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
 
 @pytest.fixture
