@@ -1,7 +1,7 @@
 """Addresses of a server: which are accepted, and which belong to the same origin."""
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from imnm_fhir.errors import ServerError, UsageError
 
@@ -101,6 +101,17 @@ def own_address(url: str, base_url: str, inner_base: str | None = None) -> str |
             return None
     # Put together from our own host: two readers of one address may see two hosts in it.
     return urlunsplit((base.scheme, base.netloc, path, parts.query, ""))
+
+
+def join(base: str, link: str) -> str:
+    """Return the address that `link` names in an answer from `base`.
+
+    One that nobody can read, such as `http://[::`, becomes `http:`, which is no address of anybody.
+    """
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return "http:"
 
 
 def is_safe_elsewhere(url: str, base_url: str) -> bool:

@@ -16,10 +16,15 @@ from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urljoin
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import is_loopback, is_safe_elsewhere, own_address, shown_origin
+from imnm_fhir.server.address import (
+    is_loopback,
+    is_safe_elsewhere,
+    join,
+    own_address,
+    shown_origin,
+)
 from imnm_fhir.server.downloads import Download, Wanted, download_file
 from imnm_fhir.server.options import ServerOptions
 from imnm_fhir.server.retries import DeadlineError, Patience, UnansweredError
@@ -238,11 +243,7 @@ class Connection:
             moved = kept_method or (300 < response.status < 304 and ask.body is None)
             if not location or not moved:
                 return response
-            try:
-                target = urljoin(ask.url, location)
-            except ValueError:  # such as http://[::
-                target = "http:"
-            ask = replace(ask, url=self.resolve(target, ask.elsewhere))
+            ask = replace(ask, url=self.resolve(join(ask.url, location), ask.elsewhere))
         raise ServerError(f"{self.base_url}: redirects without end: check the address")
 
     def _send(self, ask: "Ask", seconds: float) -> Response:

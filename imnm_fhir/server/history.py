@@ -1,7 +1,8 @@
 """What a server's history says was deleted."""
 
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
+from imnm_fhir.server.address import join
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.pages import read_page
 from imnm_fhir.server.search import STRICT
@@ -33,7 +34,7 @@ def deleted_since(connection: Connection, name: str, since: str) -> set[str] | N
         if page.next is None:
             return deleted
         asked.add(path)
-        path = urljoin(response.url, page.next)
+        path = join(response.url, page.next)
         if path in asked:
             return None
     return None

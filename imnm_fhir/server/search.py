@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from imnm_fhir.errors import ServerError
+from imnm_fhir.server.address import join
 from imnm_fhir.server.connection import Connection, Response
 from imnm_fhir.server.pages import Entry, Page, read_page
 from imnm_fhir.server.spool import Spool
@@ -232,7 +233,7 @@ def pages(
         page = search_result(connection, response, name)
         content = hash(tuple(str(entry.resource.get("id")) for entry in page.entries))
         empty = 0 if page.entries else empty + 1
-        url = urljoin(response.url, page.next) if page.next is not None else None
+        url = join(response.url, page.next) if page.next is not None else None
         if url in asked or empty > _EMPTY_PAGES or (page.entries and content in seen):
             raise ServerError(
                 f"{connection.base_url}: searching {name}: the links to the next page lead in a "

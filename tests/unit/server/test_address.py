@@ -5,6 +5,7 @@ from imnm_fhir.server.address import (
     check_base_url,
     is_loopback,
     is_safe_elsewhere,
+    join,
     origin,
     own_address,
 )
@@ -117,3 +118,10 @@ def test_an_origin_is_scheme_host_and_port() -> None:
     different = ["http://host", "https://host:8443", "https://host.evil.org", "https://a@evil.org"]
     assert all(origin(url) != origin("https://host/fhir") for url in different)
     assert origin("javascript:alert(1)") is None
+
+
+def test_a_link_that_nobody_can_read_is_of_nobody() -> None:
+    assert join("https://host/fhir/Patient", "?page=2") == "https://host/fhir/Patient?page=2"
+    assert join("https://host/fhir", "https://other/x") == "https://other/x"
+    unreadable = join("https://host/fhir", "http://[::")
+    assert own_address(unreadable, BASE, "") is None and not is_safe_elsewhere(unreadable, BASE)

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server import Connection, Credentials, ServerOptions, connect
+from imnm_fhir.server import Connection, Credentials, DeadlineError, ServerOptions, connect
 from tests.unit.server.conftest import Clock
 from tests.unit.server.stand_in import Answer, Asked, StandIn, fhir, metadata, outcome, stand_in
 
@@ -220,3 +220,31 @@ def all_of(error: BaseException | None) -> str:
     if error is None:
         return ""
     return f"{error!r} {error.args} {all_of(error.__cause__)} {all_of(error.__context__)}"
+
+
+def test_links_of_an_inner_host_are_asked_under_our_address_when_allowed(server: StandIn) -> None:
+    inner = "http://10.0.0.5:8080/r4"
+    statement = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
+    server.metadata = lambda asked: fhir({**statement, "implementation": {"url": inner}})
+    server.answer = lambda asked: OK
+    with connect(server.base_url) as connection:
+        with pytest.raises(ServerError, match=r"10\.0\.0\.5:8080, another origin.*--rewrite-links"):
+            connection.request("GET", f"{inner}/Patient?page=2")
+        assert not server.asked
+    with connect(server.base_url, options=ServerOptions(rewrite_links=True)) as connection:
+        for link in (f"{inner}/Patient?page=2", "http://10.0.0.6/fhir/Patient?page=2"):
+            connection.request("GET", link)
+            assert server.asked[-1].path == "/fhir/Patient?page=2"
+        with pytest.raises(ServerError, match="another origin"):
+            connection.request("GET", "http://10.0.0.5:8080/other?page=2")
+
+
+def test_a_deadline_is_not_waited_beyond(server: StandIn, clock: Clock) -> None:
+    server.answer = lambda asked: Answer(503, headers={"Retry-After": "60"})
+    with (
+        connect(server.base_url, options=ServerOptions(deadline=30)) as connection,
+        pytest.raises(DeadlineError, match="503 Service Unavailable"),
+    ):
+        connection._ends = 30.0  # of the clock that does not wait
+        connection.request("GET", "Patient/1")
+    assert clock.waits == []
