@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_manifest
+from imnm_fhir.deliveries import INCREMENTAL
 from imnm_fhir.errors import UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
@@ -72,7 +73,9 @@ def export(
         folder = _source_folder(source, site, Path(temporary) / "cohort", gate, log)
         if is_url(target):
             leaving = pass_gate(folder, gate)
-            sending = _Sending(source[0], target, Path(temporary), server, choices, watch)
+            sending = _Sending(
+                source[0], site is not None, target, Path(temporary), server, choices, watch
+            )
             return _export_to_server(leaving, sending)
         return _export_to_disk(folder, Path(target), gate, progress)
 
@@ -114,9 +117,10 @@ def _counts(manifest: Mapping[str, Any]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class _Sending:
-    """Where to send, how, and what the journal stands beside."""
+    """Where to send, how, and what the journal stands beside: the cohort, or the first site file."""
 
     beside: Path
+    one_step: bool
     url: str
     temporary: Path
     server: "ServerOptions | None"
@@ -143,7 +147,8 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
             to.beside,
             to.choices,
             tags=[(f"{load_project().base}/site", site) for site in sorted(sites)],
-            partial=any(about.get("kind") == "incremental" for about in sites.values()),
+            # A cohort's folder holds all of the site, an increment in one step what changed.
+            partial=to.one_step and any(a.get("kind") == INCREMENTAL for a in sites.values()),
             watch=to.watch,
         )
     sent = replace(sent, failures=with_places(leaving.folder, sent.failures))

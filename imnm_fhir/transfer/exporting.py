@@ -1,5 +1,6 @@
 """From NDJSON to a server: look, plan, send wave by wave, and say what became of everything."""
 
+import json
 import sqlite3
 import tempfile
 from collections import Counter
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from imnm_fhir.errors import ServerError
+from imnm_fhir.errors import ServerError, UsageError
 from imnm_fhir.server.capabilities import Capabilities, read_capabilities
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.transfer.audit import Audit
@@ -92,6 +93,7 @@ def transfer(
     began = monotonic()
     with read_delivery(files) as delivery, _journal(connection, cohort, chosen) as journal:
         delivery.compare(journal.path)
+        _check_sites(journal, tags, chosen)
         sender, notes = _prepare(connection, journal, delivery, chosen, watch)
         missing = [] if partial else delivery.missing(journal.path)
         transferred = _Run(sender, delivery, chosen, missing, notes, began)
@@ -114,6 +116,20 @@ def _journal(connection: Connection, cohort: Path, choices: Choices) -> Iterator
                     journal.copy_to(copy)
         with open_journal(cohort, url, folder=folder) as journal:
             yield journal
+
+
+def _check_sites(journal: Journal, tags: Tags, choices: Choices) -> None:
+    """Refuse to remove what another cohort brought: a journal may be shared by its folder's name."""
+    known = set(json.loads(journal.about().get("tags", "[]")))
+    here = {f"{system}|{code}" for system, code in tags}
+    if known - here and choices.withdraw_missing:
+        others = ", ".join(sorted(known - here))
+        raise UsageError(
+            f"{journal.path}: also knows resources of {others}, which this cohort has none of: nothing "
+            "is removed; give each cohort a --journal of its own"
+        )
+    if here - known and not choices.dry_run:
+        journal.note({"tags": json.dumps(sorted(known | here))})
 
 
 def _prepare(

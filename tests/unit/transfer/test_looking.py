@@ -6,12 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.server import Connection
-from imnm_fhir.transfer import TransferStoppedError, journal_path, open_journal
+from imnm_fhir.transfer import (
+    Choices,
+    TransferStoppedError,
+    journal_path,
+    open_journal,
+    transfer,
+)
 from imnm_fhir.transfer.journal import STORED, WITHDRAWN
 from tests.unit.server.stand_in import Answer, StandIn, outcome
-from tests.unit.transfer.conftest import Export, cohort_of, observation, patient
+from tests.unit.transfer.conftest import (
+    Export,
+    cohort_of,
+    observation,
+    organization,
+    patient,
+    write_files,
+)
 from tests.unit.transfer.fhir_store import FhirStore
 
 
@@ -215,6 +228,17 @@ def test_an_interrupted_export_goes_on_where_it_was(
     assert store.versions["Observation/o2"] == 2 and store.kept["Observation/o1"]
     with open_journal(tmp_path / "cohort", server.base_url) as opened:
         assert {state for _, state in opened.counts()} == {STORED}
+
+
+def test_another_cohorts_resources_are_never_removed(
+    store: FhirStore, connection: Connection, export: Export, tmp_path: Path
+) -> None:
+    export(*cohort_of(2, 1))
+    other = write_files(tmp_path / "other", [{**organization(), "id": "freiburg"}])
+    chosen = Choices(withdraw_missing=True)
+    with pytest.raises(UsageError, match=r"also knows resources of urn:site\|madrid"):
+        transfer(connection, other, tmp_path / "cohort", chosen, tags=[("urn:site", "freiburg")])
+    assert len(store.kept) == 5
 
 
 def test_server_gone_while_looking(store: FhirStore, export: Export) -> None:
