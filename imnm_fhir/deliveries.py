@@ -93,7 +93,7 @@ def change_lines(manifest: Mapping[str, Any]) -> list[str]:
     ]
     if found["withdrawn"]:
         lines.append(
-            f"{len(found['withdrawn'])} patients are not in this full delivery any more and were taken out"
+            f"not in this full delivery any more and taken out: {len(found['withdrawn'])} patient(s)"
         )
     return lines
 

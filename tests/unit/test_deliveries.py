@@ -57,7 +57,7 @@ def test_what_changed_is_counted_and_who_is_gone_is_listed() -> None:
     assert found["withdrawn"] == ["P3"]
     lines = change_lines({"changes": found})
     assert lines[0] == "since 2022-06-30: patients 0 new, 0 changed, 1 gone"
-    assert lines[2].startswith("1 patients are not in this full delivery any more")
+    assert lines[2].startswith("not in this full delivery any more and taken out: 1 patient")
     assert "P3" not in "".join(lines)
 
 
