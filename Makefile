@@ -6,7 +6,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env java servers demo test check bench server wheelhouse docs lock clean
+.PHONY: help env java browser servers demo test check bench server wheelhouse docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -25,7 +25,10 @@ java: # a JDK and Maven, or the command that installs them
 servers: env java # the FHIR server and the HL7 validator
 	@$(BIN)/python -m servers.build
 
-test: servers ## run every test, the real FHIR server and the HL7 validator included
+browser: # Chromium and axe-core, or the command that installs them
+	@sh scripts/need_chromium.sh
+
+test: servers browser ## run every test, the real FHIR server and the HL7 validator included
 	$(BIN)/python -m pytest $(ARGS)
 
 check: env ## lint, format, types, contents of the wheel

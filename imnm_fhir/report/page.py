@@ -33,6 +33,7 @@ from imnm_fhir.report.words import Words
 
 MOST = 100  # rows of one group on the page; all of them stand in findings.csv
 MOST_ROWS = 4000  # rows of the page in all, so that a browser shows it at once
+MOST_PATIENTS = 500  # of the choice of patients and of the list of those held back
 FEWEST = 10  # rows of one group, however many groups there are
 COUNTS = ("rows_in", "rows_clean", "rows_with_issue", "rows_refused", "cells_in", "cells_values",
           "cells_missing", "cells_issues")  # fmt: skip
@@ -51,6 +52,7 @@ def report_page(
         counts=validation.counts(),
         verdict=validation.verdict,
         failing=validation.patients_failing,
+        most_patients=MOST_PATIENTS,
         causes=sum(each["kind"] == "impossible" for each in groups),
         patients=len(validation.patients),
         today=validation.today,
@@ -86,10 +88,9 @@ def _plots(validation: Validation, cohort: Cohort, words: Words) -> dict[str, An
 
 
 def _concerned(validation: Validation) -> list[str]:
-    """The keys of the patients that a finding speaks of."""
-    return sorted(
-        {row_key((each.site, each.patient)) for each in validation.findings if each.patient}
-    )
+    """The keys of the patients that a finding speaks of; where they are many, the first."""
+    keys = {row_key((each.site, each.patient)) for each in validation.findings if each.patient}
+    return sorted(keys)[:MOST_PATIENTS]
 
 
 def _source(name: str) -> str:
