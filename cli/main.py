@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "export",
     "import": "import_",
     "verify": "verify",
+    "withdraw": "withdraw",
     "compare": "compare",
     "pool": "pool",
     "table1": "table1",

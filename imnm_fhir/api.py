@@ -32,6 +32,7 @@ _PLACES = {
     "export": "imnm_fhir.flow",
     "import_fhir": "imnm_fhir.flow",
     "verify": "imnm_fhir.flow",
+    "withdraw": "imnm_fhir.flow",
     "compare": "imnm_fhir.compare",
     "pool": "imnm_fhir.pool",
     "table1": "imnm_fhir.table1",

@@ -19,6 +19,7 @@ from imnm_fhir.flow.packets import make_packet, open_packet, type_question
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.flow.pooling import pool_folders, table1_of
 from imnm_fhir.flow.verifying import Verified, verify
+from imnm_fhir.flow.withdrawing import Withdrawn, withdraw
 
 __all__ = [
     "Exported",
@@ -27,6 +28,7 @@ __all__ = [
     "Imported",
     "Leaving",
     "Verified",
+    "Withdrawn",
     "audit_table",
     "export",
     "harmonise_files",
@@ -44,4 +46,5 @@ __all__ = [
     "take_answers",
     "type_question",
     "verify",
+    "withdraw",
 ]

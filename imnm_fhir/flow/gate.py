@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_manifest, read_people
 from imnm_fhir.errors import FindingsError
+from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.queries.signing import is_signed
 from imnm_fhir.study import load_study
 
@@ -59,7 +60,7 @@ def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool 
 
     _check_signed(folder, gate)
     gated, flow = validation.gate(
-        read_people(folder, validation.CONSENT_ELEMENTS),
+        leave_out_withdrawn(read_people(folder, validation.CONSENT_ELEMENTS), folder),
         today=date.today(),
         exclude_failing=gate.exclude_failing,
         allow_errors=gate.allow_errors,

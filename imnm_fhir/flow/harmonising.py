@@ -9,6 +9,7 @@ from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write
 from imnm_fhir.deliveries import INCREMENTAL, changes, put_on_top
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.places import Progress
+from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.queries.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping
@@ -47,6 +48,7 @@ def harmonise_files(
         known=_known(before, mapping),
         progress=progress,
     )
+    cohort = leave_out_withdrawn(cohort, out or files[0])
     if out is None:
         return cohort
     if (out / MANIFEST).is_file():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.cohort import read_issues
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.places import Progress, is_url
+from imnm_fhir.flow.withdrawn import leave_out_of_folder
 from imnm_fhir.terminology import load_project
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def import_fhir(
         )
     else:
         manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
+    leave_out_of_folder(out)
     issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
     rows = {name: about["rows"] for name, about in manifest["tables"].items()}
     return Imported(source, rows, issues, notes)

@@ -14,7 +14,7 @@ PACKAGE = "imnm_fhir"
 # own layer where no circle comes of it. The package itself, imnm_fhir/__init__.py, stands below cli.
 LAYERS = (
     ("errors", "issues", "mappings", "expectations"),
-    ("cells", "engine", "keys", "languages", "pseudonyms", "terminology", "written"),
+    ("cells", "engine", "keys", "languages", "pseudonyms", "terminology", "tombstones", "written"),
     ("values", "measures"),
     ("units",),
     ("declarations", "dictionary", "study"),
@@ -29,6 +29,7 @@ LAYERS = (
     ("transfer",),
     ("proof",),
     ("queries",),
+    ("withdrawal",),
     ("report", "validation"),
     ("pool", "table1"),
     ("flow",),

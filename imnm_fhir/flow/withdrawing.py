@@ -1,0 +1,161 @@
+"""A patient's withdrawal: tombstone first, then servers, then disk, then a search for what is left."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
+from imnm_fhir.flow.places import is_url
+from imnm_fhir.tombstones import bury, tombstones_beside
+
+if TYPE_CHECKING:
+    from imnm_fhir.server import ServerOptions
+    from imnm_fhir.withdrawal import AtServer, Person
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Withdrawn:
+    """What a withdrawal left undone: problems by place, files that still name the patient.
+
+    `reports` say what happened at each server; `changed` counts what was redacted on disk.
+    """
+
+    reports: list["AtServer"] = field(default_factory=list)
+    changed: int = 0
+    problems: list[str] = field(default_factory=list)
+    server_problems: list[str] = field(default_factory=list)
+    traces: list[Path] = field(default_factory=list)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left anywhere that was looked at."""
+        undone = self.problems or self.server_problems or self.traces
+        return not undone and all(each.is_absent for each in self.reports)
+
+
+def withdraw(
+    patient: str,
+    places: Sequence[Path],
+    urls: Sequence[str] = (),
+    *,
+    cascade: bool = False,
+    expunge: bool = True,
+    server: "ServerOptions | None" = None,
+    say: Say = lambda line: None,
+) -> Withdrawn:
+    """Take a patient (`site/pseudonym`) out of `places` on disk and off the servers at `urls`.
+
+    Everything of ours under a place is found by what it is: cohorts, exports, Bundles, journals,
+    logs, reports. Each place stands for itself: what fails at one is noted, and the others go on.
+    Safe to repeat. Raises `UsageError` where no patient or no place is named.
+    """
+    from imnm_fhir.withdrawal import parse_person
+
+    person = parse_person(patient)
+    _check(places, urls)
+    done = Withdrawn()
+    known = _known(places, person, done)
+    _bury(places, person, done, say)
+    for url in urls:
+        _at_server(url, person, known, cascade, expunge, server, done, say)
+    ids = {ident for _, ident in known} | {i for each in done.reports for _, i in each.removed}
+    _on_disk(places, ids, person, done, say)
+    _search(places, ids, person, done)
+    return done
+
+
+def _check(places: Sequence[Path], urls: Sequence[str]) -> None:
+    if not places and not urls:
+        raise UsageError("give the folders that hold the patient, and servers with --at")
+    for url in urls:
+        if not is_url(url):
+            raise UsageError(
+                "--at: give the server's address, such as https://fhir.example.org/fhir"
+            )
+    for place in places:
+        if not place.exists():
+            raise ImnmFhirError(f"{place}: no such file or folder")
+
+
+def _known(places: Sequence[Path], person: "Person", done: Withdrawn) -> set[tuple[str, str]]:
+    """Types and ids of the patient's resources, as cohorts and journals tell of them."""
+    from imnm_fhir.withdrawal import cohort_folders, journal_ids, journals, resource_ids
+
+    tables = load_dictionary().tables
+    known: set[tuple[str, str]] = {("Patient", person.id)}
+    for place in places:
+        for folder in cohort_folders(place):
+            try:
+                rows = resource_ids(folder, person)
+            except ImnmFhirError as error:
+                done.problems.append(str(error))
+                continue
+            known |= {(tables[name].resource, ident) for name, ids in rows.items() for ident in ids}
+        for path in journals(place):
+            try:
+                known |= journal_ids(path, person)
+            except sqlite3.DatabaseError:
+                continue  # damaged: it is removed with the rest
+    return known
+
+
+def _bury(places: Sequence[Path], person: "Person", done: Withdrawn, say: Say) -> None:
+    """A tombstone beside every cohort: also beside one that is harmonised there later."""
+    from imnm_fhir.withdrawal import cohort_folders
+
+    folders = [folder for place in places for folder in (cohort_folders(place) or [place])]
+    for path in sorted({tombstones_beside(folder) for folder in folders}):
+        try:
+            if bury(path, person.site, person.patient):
+                say(f"{path}: tombstone set: no later delivery there brings the patient back")
+        except ImnmFhirError as error:
+            done.problems.append(str(error))
+    if not folders:
+        done.problems.append(
+            "no tombstone was set: name the cohort's folder too, or the next delivery brings the "
+            "patient back"
+        )
+
+
+def _at_server(
+    url: str, person: "Person", known: set[tuple[str, str]], cascade: bool, expunge: bool,
+    server: "ServerOptions | None", done: Withdrawn, say: Say,
+) -> None:  # fmt: skip
+    from imnm_fhir.server import connect, read_credentials
+    from imnm_fhir.withdrawal import withdraw_at
+
+    try:
+        with connect(url, read_credentials(), server) as connection:
+            report = withdraw_at(connection, person, known, cascade=cascade, expunge=expunge)
+    except ServerError as error:
+        done.server_problems.append(f"{error}; repeat the command when the server answers")
+        return
+    done.reports.append(report)
+    for line in report.lines():
+        say(line)
+
+
+def _on_disk(
+    places: Sequence[Path], ids: set[str], person: "Person", done: Withdrawn, say: Say
+) -> None:
+    from imnm_fhir.withdrawal import redact_place
+
+    for place in places:
+        try:
+            for each in redact_place(place, ids, person):
+                done.changed += 1
+                say(each.line())
+        except ImnmFhirError as error:
+            done.problems.append(str(error))
+
+
+def _search(places: Sequence[Path], ids: set[str], person: "Person", done: Withdrawn) -> None:
+    from imnm_fhir.withdrawal import find_traces, temporary_folders
+
+    pattern = person.pattern(ids)
+    done.traces = find_traces([*places, *temporary_folders()], pattern)

@@ -1,0 +1,37 @@
+"""Withdrawn patients kept out of what comes in and what leaves."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people, write_cohort
+from imnm_fhir.tombstones import said_of, tombstones_beside, withdrawn_among
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+logger = logging.getLogger(__name__)
+
+
+def leave_out_withdrawn(cohort: Cohort, beside: Path) -> Cohort:
+    """The cohort without patients whose tombstone stands beside `beside`; the manifest counts them."""
+    people = cohort.tables["patients"].select(["site", "patient"])
+    withdrawn = withdrawn_among(people, tombstones_beside(beside))
+    if not withdrawn:
+        return cohort
+    for line in said_of(withdrawn):
+        logger.warning("%s", line)
+    kept = keep_patients(cohort, _pairs(people) - withdrawn)
+    return replace(kept, manifest={**kept.manifest, "withdrawn": said_of(withdrawn)})
+
+
+def leave_out_of_folder(folder: Path) -> None:
+    """Write the cohort in `folder` again without withdrawn patients, where it has any."""
+    people = read_people(folder, ()).tables["patients"]
+    if withdrawn_among(people, tombstones_beside(folder)):
+        write_cohort(leave_out_withdrawn(read_cohort(folder), folder), folder)
+
+
+def _pairs(people: "pa.Table") -> set[tuple[str, str]]:
+    return set(zip(people["site"].to_pylist(), people["patient"].to_pylist(), strict=True))

@@ -1,0 +1,24 @@
+"""Withdrawing a patient from everything: servers, cohorts, files, journals, reports; and the proof."""
+
+from imnm_fhir.withdrawal.at_server import AtServer, withdraw_at
+from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort, resource_ids
+from imnm_fhir.withdrawal.journals import journal_ids
+from imnm_fhir.withdrawal.person import Person, parse_person
+from imnm_fhir.withdrawal.places import cohort_folders, journals, redact_place
+from imnm_fhir.withdrawal.traces import find_traces, temporary_folders
+
+__all__ = [
+    "AtServer",
+    "Person",
+    "Redacted",
+    "cohort_folders",
+    "find_traces",
+    "journal_ids",
+    "journals",
+    "parse_person",
+    "redact_cohort",
+    "redact_place",
+    "resource_ids",
+    "temporary_folders",
+    "withdraw_at",
+]

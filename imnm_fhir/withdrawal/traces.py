@@ -1,0 +1,114 @@
+"""The search that proves an absence: every file under a place that still names a patient."""
+
+import gzip
+import re
+import sqlite3
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO, cast
+
+PIECE = 1 << 20  # bytes that are looked at together
+OVERLAP = 512  # bytes of the piece before that are looked at again
+WIDE = "utf-16-le"
+
+
+def find_traces(places: Iterable[Path], pattern: re.Pattern[bytes]) -> list[Path]:
+    """The files under `places` in which `pattern` is found, packed ones and tables included."""
+    return sorted({path for place in places for path in _files(place) if holds(path, pattern)})
+
+
+def temporary_folders() -> list[Path]:
+    """Folders that a command of ours left behind, or is using now."""
+    return sorted(Path(tempfile.gettempdir()).glob("imnm-fhir-*"))
+
+
+def holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Whether a file names the patient: in its bytes, or in what it packs. Unreadable ones do not."""
+    if pattern.search(path.name.encode()):
+        return True
+    try:
+        return any(_found(stream, pattern) for stream in _streams(path)) or _in_tables(
+            path, pattern
+        )
+    except FileNotFoundError:  # removed meanwhile
+        return False
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+    elif place.is_dir():
+        yield from (path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _streams(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as plain:
+        head = plain.read(4)
+        plain.seek(0)
+        yield plain
+    if head[:2] == b"\x1f\x8b":
+        with gzip.open(path) as unpacked:
+            yield cast(IO[bytes], unpacked)
+    elif head == b"PK\x03\x04":
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                with archive.open(member) as content:
+                    yield content
+
+
+def _found(stream: IO[bytes], pattern: re.Pattern[bytes]) -> bool:
+    before = b""
+    try:
+        while piece := stream.read(PIECE):
+            seen = before + piece
+            if pattern.search(seen) or pattern.search(_narrowed(seen)):
+                return True
+            before = seen[-OVERLAP:]
+    except (OSError, EOFError, zipfile.BadZipFile):  # packed, and damaged further on
+        return False
+    return False
+
+
+def _narrowed(seen: bytes) -> bytes:
+    """Text of two bytes a sign as one byte a sign; nothing where it is no such text."""
+    if seen.count(b"\0") * 3 < len(seen):
+        return b""
+    return seen.replace(b"\0", b"")
+
+
+def _in_tables(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    if path.suffix == ".parquet":
+        return any(pattern.search(text) for text in _parquet_texts(path))
+    if path.suffix == ".sqlite":
+        return any(pattern.search(text) for text in _sqlite_texts(path))
+    return False
+
+
+def _parquet_texts(path: Path) -> Iterator[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches():
+            for column in batch.columns:
+                if pa.types.is_dictionary(column.type):
+                    column = column.dictionary_decode()
+                if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+                    texts = column.unique().drop_null().to_pylist()
+                    yield "\n".join(texts).encode()
+    except pa.ArrowInvalid:
+        return
+
+
+def _sqlite_texts(path: Path) -> Iterator[bytes]:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            names = "select name from sqlite_master where type = 'table'"
+            for (table,) in database.execute(names).fetchall():
+                for row in database.execute(f'select * from "{table}"'):
+                    yield "\n".join(str(each) for each in row if each is not None).encode()
+    except sqlite3.DatabaseError:
+        return
