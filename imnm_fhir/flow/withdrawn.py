@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people, write_cohort
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, write_cohort
 from imnm_fhir.tombstones import said_of, tombstones_beside, withdrawn_among
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ def leave_out_withdrawn(cohort: Cohort, beside: Path) -> Cohort:
 
 def leave_out_of_folder(folder: Path) -> None:
     """Write the cohort in `folder` again without withdrawn patients, where it has any."""
-    people = read_people(folder, ()).tables["patients"]
-    if withdrawn_among(people, tombstones_beside(folder)):
-        write_cohort(leave_out_withdrawn(read_cohort(folder), folder), folder)
+    if not tombstones_beside(folder).exists():
+        return
+    cohort = read_cohort(folder)
+    kept = leave_out_withdrawn(cohort, folder)
+    if kept is not cohort:
+        write_cohort(kept, folder)
 
 
 def _pairs(people: "pa.Table") -> set[tuple[str, str]]:

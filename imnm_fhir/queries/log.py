@@ -103,9 +103,9 @@ def _fault(entry: Any, before: str, seq: int) -> str | None:
         return "is no entry of a log"
     if entry["prev"] != before or entry["seq"] != seq:
         return "does not follow the line before it: a line was taken out, put in or moved"
-    if not entry.get("redacted") and entry["hash"] != entry_hash(entry):
-        return "was changed after it was written"
-    return None
+    if entry.get("redacted"):
+        return None if set(entry) == {*LINKS, "redacted"} else "says more than a redacted entry may"
+    return None if entry["hash"] == entry_hash(entry) else "was changed after it was written"
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
