@@ -22,7 +22,7 @@ from imnm_fhir.server.options import ServerOptions
 
 if TYPE_CHECKING:
     from imnm_fhir.flow import Exported
-    from imnm_fhir.transfer import Choices
+    from imnm_fhir.transfer import Choices, Transferred
 
 PARTLY, FAILED = 5, 4  # exit codes
 _CHOICES = {
@@ -131,6 +131,7 @@ def command(
     except TransferStoppedError as error:
         if as_json:
             _print({"target": target, **error.transferred.record(), "error": str(error)})
+        _tell_failures(error.transferred)
         raise
     _tell(exported, as_json, voice)
 
@@ -141,13 +142,18 @@ def _tell(exported: "Exported", as_json: bool, voice: Voice) -> None:
         _print(exported.record())
     for line in exported.lines():
         voice.say(line)
-    for failure in exported.failures:
-        click.echo(f"not loaded: {failure}", err=True)
     sent = exported.sent
-    if sent and sent.failed > len(sent.failures):
-        click.echo(f"not loaded: {sent.failed - len(sent.failures):,} more", err=True)
+    if sent:
+        _tell_failures(sent)
     if sent and not sent.complete:
         sys.exit(PARTLY if sent.total("created", "updated", "unchanged", "removed") else FAILED)
+
+
+def _tell_failures(sent: "Transferred") -> None:
+    for failure in sent.failures:
+        click.echo(f"not loaded: {failure}", err=True)
+    if sent.failed > len(sent.failures):
+        click.echo(f"not loaded: {sent.failed - len(sent.failures):,} more", err=True)
 
 
 def _print(record: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
     from imnm_fhir.fhir import write_ndjson
     from imnm_fhir.server import connect, read_credentials
     from imnm_fhir.terminology import load_project
-    from imnm_fhir.transfer import transfer, with_places
+    from imnm_fhir.transfer import TransferStoppedError, transfer
 
     with connect(to.url, read_credentials(), to.server) as connection:
         ndjson = to.temporary / "ndjson"
@@ -141,7 +142,8 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
         )
         files = {about["resourceType"]: ndjson / name for name, about in manifest["files"].items()}
         sites = read_manifest(leaving.folder)["sites"]
-        sent = transfer(
+        send = partial(
+            transfer,
             connection,
             files,
             to.beside,
@@ -151,5 +153,17 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
             partial=to.one_step and any(a.get("kind") == INCREMENTAL for a in sites.values()),
             watch=to.watch,
         )
-    sent = replace(sent, failures=with_places(leaving.folder, sent.failures))
+        try:
+            sent = send()
+        except TransferStoppedError as error:
+            error.transferred = _placed(error.transferred, leaving.folder)
+            raise
+    sent = _placed(sent, leaving.folder)
     return Exported(to.url, _counts(manifest), leaving.flow.lines(), sent)
+
+
+def _placed(sent: "Transferred", folder: Path) -> "Transferred":
+    """The same, each failure with the cell that it came from."""
+    from imnm_fhir.transfer import with_places
+
+    return replace(sent, failures=with_places(folder, sent.failures))

@@ -48,7 +48,11 @@ def read_back(
     Many are asked for in one batch of reads where the server takes it. Raises ServerError where it
     does not answer in FHIR: then nothing is known.
     """
-    paths = [_path(item, naming) for item in items]
+    return read_paths(connection, choice, [_path(item, naming) for item in items])
+
+
+def read_paths(connection: Connection, choice: Choice, paths: Sequence[str]) -> list[Found]:
+    """Return what the server holds at each of `paths` (`Type/id` or a search), as `read_back`."""
     if choice.batch_reads and len(paths) > 1:
         found = _batch(connection, paths)
         if found is not None:

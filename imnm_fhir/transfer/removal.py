@@ -10,8 +10,9 @@ from imnm_fhir.server.words import words_of
 from imnm_fhir.transfer.delivery import FIRST
 from imnm_fhir.transfer.journal import DELETING, WITHDRAWN, Entry
 from imnm_fhir.transfer.plans import SINGLE
+from imnm_fhir.transfer.reading import read_paths
 from imnm_fhir.transfer.sending import Sender
-from imnm_fhir.transfer.tally import REFUSED, REMOVED, Failure
+from imnm_fhir.transfer.tally import CHANGED_BY_OTHERS, REFUSED, REMOVED, Failure
 
 _AT_ONCE = 100  # resources in one request
 _GONE = (200, 202, 204, 404, 410)
@@ -26,7 +27,26 @@ def withdraw(sender: Sender, places: Sequence[tuple[str, str]]) -> None:
     order = sorted(places, key=lambda place: (_wave(place[0]), place))
     for chunk in _chunks(order):
         entries = [sender.journal.get(*place) for place in chunk]
-        _delete(sender, [entry for entry in entries if entry])
+        ours = _still_ours(sender, [entry for entry in entries if entry])
+        if ours:
+            _delete(sender, ours)
+
+
+def _still_ours(sender: Sender, entries: Sequence[Entry]) -> list[Entry]:
+    """The resources that nobody else changed; those that did are told, those that are gone settled."""
+    ours = []
+    found = read_paths(sender.connection, sender.choice, [entry.place for entry in entries])
+    for entry, there in zip(entries, found, strict=True):
+        changed = entry.server_version and there.version != entry.server_version
+        if not there.there:
+            sender.tally.add(entry.type, REMOVED)
+            _keep(sender.journal.put, entry, there.status, "", gone=True)
+        elif changed and not sender.overwrite:
+            said = "is not in this delivery, but somebody else changed it: --overwrite removes it"
+            sender.tally.fail(Failure(entry.type, entry.id, CHANGED_BY_OTHERS, None, said))
+        else:
+            ours.append(entry)
+    return ours
 
 
 def _wave(kind: str) -> int:

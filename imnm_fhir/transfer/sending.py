@@ -311,10 +311,14 @@ class Sender(Settling):
         """
         if self.choice.confirmed or self._probed >= _PROBED or plan != self.choice.plan:
             return False
-        self._probed += 1
         status = response.status if response is not None else answer.status if answer else None
+        if status in _CHANGED:  # somebody else's resource: another way would overwrite it
+            return False
+        self._probed += 1
         statuses = [status]
         for other in self.choice.others():
+            if item.action != CREATE_IT and other.naming != plan.naming:
+                continue  # it is there by its id
             try:
                 whole, answers = self._post([item], other)
             except ImnmFhirError as error:

@@ -150,6 +150,42 @@ def test_missing_is_listed_and_removed_on_demand(
     assert export(*cohort_of(3, 2)).total("created") == 3  # they came back
 
 
+def test_what_others_changed_is_not_removed_but_with_overwrite(
+    store: FhirStore, export: Export
+) -> None:
+    export(*cohort_of(2, 2))
+    store.kept["Observation/o3"] = {**store.kept["Observation/o3"], "valueInteger": 1}
+    store.versions["Observation/o3"] = 2
+    del store.kept["Observation/o2"]
+    store.deleted.add("Observation/o2")
+    rest = cohort_of(2, 1)
+    done = export(*rest, withdraw_missing=True)
+    assert done.of("removed") == {"Observation": 1}  # o2 is gone, as it should be
+    assert [(each.id, each.outcome) for each in done.failures] == [("o3", "changed by others")]
+    assert "Observation/o3" in store.kept
+    done = export(*rest, withdraw_missing=True, overwrite=True)
+    assert done.complete and "Observation/o3" not in store.kept
+
+
+def test_a_foreign_resource_of_our_id_is_not_overwritten_by_another_plan(
+    store: FhirStore, export: Export
+) -> None:
+    theirs = {**organization(), "name": "theirs", "meta": {}}
+
+    def meddle(asked: object) -> Answer | None:
+        if asked in store.writes() and "Organization/madrid" not in store.kept:
+            store.kept["Organization/madrid"] = theirs
+            store.versions["Organization/madrid"] = 1
+            return outcome("exists already", 409)
+        return None
+
+    store.before = meddle
+    done = export(*cohort_of(1, 1))
+    assert store.kept["Organization/madrid"] == theirs
+    assert [(each.id, each.status) for each in done.failures] == [("madrid", 409)]
+    assert done.plan == "transactions of PUT Type/id"
+
+
 @pytest.mark.parametrize("takes", [("transaction", "batch", "single"), ("single",)])
 def test_what_others_point_to_is_not_removed(
     store: FhirStore, export: Export, takes: tuple[str, ...]
