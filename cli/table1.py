@@ -16,11 +16,17 @@ from imnm_fhir.cli.output import Voice
 @click.option(
     "--out", multiple=True, type=PATH, help="Also write .csv, .xlsx or .html (repeatable)."
 )
+@click.option(
+    "--small-cells",
+    type=click.Choice(["warn", "hide", "refuse", "permitted"]),
+    help="What becomes of counts below 5 in the files; else as the study says.",
+)
 @study_option
 @language_option
 @voice_options
 def command(
-    cohort: Path, out: tuple[Path, ...], study: Path | None, language: str, voice: Voice,
+    cohort: Path, out: tuple[Path, ...], small_cells: str | None, study: Path | None,
+    language: str, voice: Voice,
 ) -> None:  # fmt: skip
     """Print the paper's Table 1 of a COHORT.
 
@@ -29,7 +35,11 @@ def command(
     from imnm_fhir.flow import table1_of
 
     with voice.progress("Table 1"):
-        table = table1_of(cohort, list(out), study=study, language=language)
+        table, said = table1_of(
+            cohort, list(out), study=study, language=language, small_cells=small_cells
+        )
     click.echo(table)
+    if said:
+        voice.say(said)
     for path in out:
         voice.say(f"written: {path}")

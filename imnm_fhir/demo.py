@@ -42,7 +42,7 @@ def demo(folder: Path, say: Say = lambda line: None) -> str:
     for line in pool_folders([folder / "back/madrid", folder / "back/freiburg"], pool):
         say(f"Pool: {line}")
     out = [folder / f"table1.{ending}" for ending in ("csv", "xlsx", "html")]
-    table = table1_of(pool, out)
+    table, _ = table1_of(pool, out)
     say(f"Written: {', '.join(str(path) for path in out)}")
     return table
 

@@ -1,7 +1,7 @@
 """The pool: gated cohorts of several sites as one, every row with its site."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,31 @@ def pool(cohorts: Sequence[Cohort]) -> Cohort:
         name: pa.concat_tables([_without_places(each.tables[name]) for each in cohorts])
         for name in TABLES
     }
+    _check_rows(cohorts, tables)
     issues = (issue for each in cohorts for issue in each.issues)
     kept = (
         replace(each, file=None, sheet=None, row=None, column=None, value=None) for each in issues
     )
     return Cohort(manifest, tables, tuple(kept))
+
+
+def _check_rows(cohorts: Sequence[Cohort], tables: Mapping[str, "pa.Table"]) -> None:
+    """Rule G04: of every site and table as many rows as its cohort handed over."""
+    for name, table in tables.items():
+        pooled, given = _by_site(table), Counter[str]()
+        for each in cohorts:
+            given.update(_by_site(each.tables[name]))
+        wrong = sorted(site for site in pooled | given if pooled[site] != given[site])
+        if wrong:
+            raise ImnmFhirError(
+                f"{name}: the pool does not hold the rows that site {', '.join(wrong)} handed over "
+                "(rule G04); pool again from the accepted cohorts"
+            )
+
+
+def _by_site(table: "pa.Table") -> Counter[str]:
+    counts = table["site"].value_counts()
+    return Counter({each["values"]: each["counts"] for each in counts.to_pylist()})
 
 
 def _about(site: dict[str, Any]) -> dict[str, Any]:

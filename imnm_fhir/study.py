@@ -27,6 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "minor_cancers": ("excluded", "included"),
 }  # fmt: skip
 
+SMALL_CELLS = ("warn", "hide", "refuse", "permitted")  # what becomes of them in a shared table
 RULES = "rules"
 DEMANDED = "demanded"
 
@@ -61,6 +62,7 @@ class Study:
     start_rate_unit: str
     visits: Mapping[str, Visit]
     signed: bool = False  # whether a pool takes only what an investigator has endorsed
+    small_cells: str = "warn"
     demanded: Mapping[str, int] = field(default_factory=dict)  # percent of patients by element
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
@@ -122,6 +124,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
         pulse_rate_unit=raw["pulse"]["rate_unit"],
         start_rate_unit=raw["pulse"]["start_rate_unit"],
         visits={name: Visit(**each) for name, each in raw["visits"].items()},
+        small_cells=raw["disclosure"]["small_cells"],
         demanded=raw[DEMANDED],
         rules=raw.get(RULES, {}),
     )
@@ -170,6 +173,8 @@ def _entry_faults(
             faults.append((section, key, _unknown("key", key, known)))
         elif section == "variants":
             faults += [(section, key, said) for said in _choice_faults(key, value)]
+        elif key == "small_cells" and value not in SMALL_CELLS:
+            faults.append((section, key, f"'{value}' is none of {', '.join(SMALL_CELLS)}"))
         else:
             wrong = _value_fault(value, known[key])
             faults += [(section, key, wrong)] if wrong else []

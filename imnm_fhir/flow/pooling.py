@@ -20,15 +20,29 @@ def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALL
 
 
 def table1_of(
-    folder: Path, out: Sequence[Path] = (), *, study: Path | None = None, language: str = "en"
-) -> str:
-    """Table 1 of the cohort in `folder` as text; also written to each of `out` by its ending."""
+    folder: Path,
+    out: Sequence[Path] = (),
+    *,
+    study: Path | None = None,
+    language: str = "en",
+    small_cells: str | None = None,
+) -> tuple[str, str | None]:
+    """Table 1 of the cohort in `folder` as text; also written to each of `out` by its ending.
+
+    With it what is to be said of small cells in those files, if anything; `small_cells` stands
+    over the study's choice (`imnm_fhir.study.SMALL_CELLS`). Raises `FindingsError` where the choice
+    is to refuse them; nothing is written then.
+    """
     from imnm_fhir.derive import derive_cases
     from imnm_fhir.study import load_study
-    from imnm_fhir.table1 import table1, write_table1
+    from imnm_fhir.table1 import disclosed, table1, write_table1
 
     chosen = load_study(study)
     table = table1(derive_cases(read_cohort(folder), chosen), chosen, language=language)
+    if not out:
+        return table.text(), None
+    choice = small_cells or chosen.small_cells
+    shared, said = disclosed(table, choice, chosen.limit("disclosure", "least"))
     for path in out:
-        write_table1(table, path)
-    return table.text()
+        write_table1(shared, path)
+    return shared.text(), said

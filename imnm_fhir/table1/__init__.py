@@ -1,5 +1,6 @@
 """Table 1 of a cohort: built from cases, shown in the terminal, as CSV, Excel and HTML."""
 
+from imnm_fhir.table1.disclosure import disclosed
 from imnm_fhir.table1.files import (
     to_html,
     write_table1,
@@ -16,6 +17,7 @@ __all__ = [
     "Column",
     "Row",
     "Table1",
+    "disclosed",
     "table1",
     "to_html",
     "write_table1",
