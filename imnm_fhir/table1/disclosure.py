@@ -2,7 +2,7 @@
 
 A count of 1 to `least` - 1 may tell who it is. Hiding it alone is not enough: the whole less the other
 parts gives it back. So of the values of a variable, and of the groups or sites that make up a whole,
-never exactly one is hidden. 0 is no small cell. The last column of a kind and the totals stay.
+never exactly one is hidden. 0 is no small cell.
 """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from imnm_fhir.errors import FindingsError
-from imnm_fhir.table1.model import Cell, Row
+from imnm_fhir.table1.model import Cell, Column
 from imnm_fhir.table1.result import Table1
 
 Spot = tuple[int, int]  # row and column
@@ -26,6 +26,24 @@ def small_cells(table: Table1, least: int) -> set[Spot]:
     }
 
 
+def _small_columns(table: Table1, least: int) -> set[int]:
+    """The groups and sites of so few patients, and where a kind has one of them a second one."""
+    small = {n for n, each in enumerate(table.columns) if 0 < each.patients < least}
+    for kind in {table.columns[n].kind for n in small}:
+        mine = [n for n, each in enumerate(table.columns) if each.kind == kind and each.patients]
+        left = [n for n in mine if n not in small]
+        if len(small & set(mine)) == 1 and left:
+            small.add(min(left, key=lambda n: table.columns[n].patients))
+    return small
+
+
+def _columns(table: Table1, hidden: set[int], least: int) -> tuple[Column, ...]:
+    return tuple(
+        replace(each, hidden=f"<{least}" if each.patients < least else "*") if n in hidden else each
+        for n, each in enumerate(table.columns)
+    )
+
+
 def _is_small(cell: Cell, least: int) -> bool:
     if cell.n is not None:
         rest = (cell.tested or cell.n) - cell.n  # 14 of 16 say who the two others are
@@ -39,9 +57,10 @@ def disclosed(table: Table1, choice: str, least: int) -> tuple[Table1, str | Non
     Raises `FindingsError` where `choice` is refuse and there are small cells.
     """
     found = small_cells(table, least)
-    if not found or choice == "permitted":
+    sizes = _small_columns(table, least)
+    if not (found or sizes) or choice == "permitted":
         return table, None
-    said = f"{len(found)} cells speak of fewer than {least} patients (rule G03)"
+    said = f"{len(found) + len(sizes)} cells speak of fewer than {least} patients (rule G03)"
     if choice == "refuse":
         raise FindingsError(
             f"the table is not written: {said}; hide them (--small-cells hide), or say that sharing "
@@ -50,7 +69,8 @@ def disclosed(table: Table1, choice: str, least: int) -> tuple[Table1, str | Non
     if choice == "warn":
         return table, f"{said}: for the site or with permission only; --small-cells hide hides them"
     hidden = _with_second(table, found)
-    return _without(table, hidden, least), f"{said}: hidden, with {len(hidden - found)} more"
+    shown = replace(_without(table, hidden, least), columns=_columns(table, sizes, least))
+    return shown, f"{said}: hidden, with {len(hidden - found)} more"
 
 
 def _with_second(table: Table1, found: set[Spot]) -> set[Spot]:
@@ -100,7 +120,7 @@ def _without(table: Table1, hidden: set[Spot], least: int) -> Table1:
             Cell(_hidden_text(table, (place, column), least)) if (place, column) in hidden else cell
             for column, cell in enumerate(row.cells)
         )
-        rows.append(replace(row, cells=cells) if isinstance(row, Row) else row)
+        rows.append(replace(row, cells=cells))
     return replace(table, rows=tuple(rows))
 
 

@@ -75,7 +75,7 @@ def write_table_html(table: Table1, path: Path) -> None:
 
 
 def _header(table: Table1) -> list[str]:
-    return [table.variable_label, *(f"{each.label} (n={each.patients})" for each in table.columns)]
+    return [table.variable_label, *(f"{each.label} ({each.size})" for each in table.columns)]
 
 
 def _shown(table: Table1) -> Iterator[list[Cell]]:
@@ -106,7 +106,7 @@ def to_html(table: Table1) -> str:
     body = pd.DataFrame([_line(row, len(names)) for row in table.rows], columns=["label", *names])
     labels: dict[str, Any] = {"label": table.variable_label}
     for name, column in zip(names, table.columns, strict=True):
-        labels[name] = html(f"{escape(column.label)}<br><small>n={column.patients}</small>")
+        labels[name] = html(f"{escape(column.label)}<br><small>{escape(column.size)}</small>")
     headings = loc.body(rows=[place for place, row in enumerate(table.rows) if row.level == 0])
     made = (
         GT(body, id="table1")

@@ -18,12 +18,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is overall, group or site; `patients` is how many stand in it."""
+    """One column: `kind` is overall, group or site; `patients` is how many stand in it.
+
+    `hidden` is said in their place where so few must not be shared.
+    """
 
     key: str
     kind: str
     label: str
     patients: int
+    hidden: str | None = None
+
+    @property
+    def size(self) -> str:
+        """How many patients stand in the column, such as `n=13`."""
+        return f"n={self.patients}" if self.hidden is None else f"n {self.hidden}"
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _width(column: Column, rows: Sequence[Row], place: int) -> int:
 
 
 def _size(column: Column) -> str:
-    return f"n={column.patients}"
+    return column.size
 
 
 def _blocks(widths: dict[int, int], room: int) -> Iterator[list[int]]:

@@ -1,5 +1,7 @@
 """Small cells of a shared table: counted, hidden so that nothing gives them back, or refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from imnm_fhir.errors import FindingsError
@@ -75,6 +77,14 @@ def test_warn_says_and_changes_nothing_permitted_says_nothing() -> None:
     assert said is not None
     assert "with permission only" in said
     assert disclosed(table(RELAPSE), "permitted", 5) == (table(RELAPSE), None)
+
+
+def test_the_size_of_a_small_group_is_hidden_with_the_next_smallest() -> None:
+    columns = (*COLUMNS[:3], Column("c", "group", "C", 3))
+    shared, _ = disclosed(
+        replace(table(row("x", None, *[(9, 20)] * 4)), columns=columns), "hide", 5
+    )
+    assert [each.size for each in shared.columns] == ["n=40", "n=20", "n *", "n <5"]
 
 
 def test_refuse_stops() -> None:
