@@ -133,7 +133,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
 
 def _hash(study: Study) -> str:
     """SHA-256 of all that changes a result: every field but the name, `today` and `signed`."""
-    apart = ("name", "today", "signed", "hash")
+    apart = ("name", "today", "signed", "small_cells", "hash")
     said = {key: value for key, value in asdict(study).items() if key not in apart}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
