@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "export",
     "import": "import_",
     "verify": "verify",
+    "doctor": "doctor",
     "withdraw": "withdraw",
     "compare": "compare",
     "pool": "pool",

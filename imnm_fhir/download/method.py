@@ -1,10 +1,10 @@
 """How a server is read: by search, patient by patient, or by bulk export, and why."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imnm_fhir.download.selection import Selection, Wanted
 from imnm_fhir.errors import UsageError
+from imnm_fhir.server.capabilities import Capabilities, read_capabilities, to_capabilities
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.search import Query, count_query
 
@@ -42,36 +42,23 @@ class Offered:
 
 def read_offered(connection: Connection) -> Offered:
     """What the server says of `$export` and `Patient/$everything`; nothing where it says nothing."""
-    for path in ("metadata?_summary=true", "metadata"):
-        statement = connection.request("GET", path).json()
-        places = {place: names for place, names in _operations(statement)}
-        if any(places.values()):
-            bulk = {place for place, names in places.items() if names & _EXPORTS} & _PLACES
-            return Offered(frozenset(bulk), "everything" in places.get("Patient", ()))
-    return Offered()
+    capabilities = read_summary(connection)
+    named = {"": capabilities.operations} | {
+        p: capabilities.of(p).operations for p in _PLACES - {""}
+    }
+    bulk = {place for place, names in named.items() if {n.lstrip("$") for n in names} & _EXPORTS}
+    patient = {name.lstrip("$") for name in capabilities.of("Patient").operations}
+    return Offered(frozenset(bulk), "everything" in patient)
 
 
-def read_types(connection: Connection) -> set[str]:
-    """The resource types that the server says it has."""
+def read_summary(connection: Connection) -> Capabilities:
+    """The capabilities from the short statement, or from the whole one where that names no type.
+
+    A whole statement has megabytes on some servers.
+    """
     statement = connection.request("GET", "metadata?_summary=true").json()
-    return {place for place, _ in _operations(statement) if place.isalpha() and place.isascii()}
-
-
-def _operations(statement: object) -> Iterator[tuple[str, set[str]]]:
-    rests = statement.get("rest") if isinstance(statement, dict) else None
-    for rest in rests if isinstance(rests, list) else ():
-        if not isinstance(rest, dict):
-            continue
-        yield "", _names(rest)
-        for resource in rest["resource"] if isinstance(rest.get("resource"), list) else ():
-            if isinstance(resource, dict) and isinstance(resource.get("type"), str):
-                yield resource["type"], _names(resource)
-
-
-def _names(part: dict[str, object]) -> set[str]:
-    listed = part.get("operation")
-    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return {str(each.get("name", "")).lstrip("$") for each in found}
+    found = to_capabilities(statement) if isinstance(statement, dict) else Capabilities()
+    return found if found.types or found.operations else read_capabilities(connection)
 
 
 def choose_method(

@@ -1,11 +1,14 @@
 """What a server has beside the types that are read: listed, so that nobody takes it for read."""
 
-from imnm_fhir.download.method import read_types
+import re
+
+from imnm_fhir.download.method import read_summary
 from imnm_fhir.download.selection import Wanted
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.counts import count_queries
 from imnm_fhir.server.search import Query
 
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
 # Types that describe a server or its users and hold nothing of a patient.
 _ABOUT_THE_SERVER = frozenset(
     {
@@ -22,7 +25,8 @@ def unread_types(connection: Connection, wanted: Wanted) -> list[str]:
 
     Asked in one request; a server that takes no batch is not asked type by type.
     """
-    others = sorted(read_types(connection) - _ABOUT_THE_SERVER - set(wanted.types))
+    said = {kind for kind in read_summary(connection).types if _TYPE.fullmatch(kind)}
+    others = sorted(said - _ABOUT_THE_SERVER - set(wanted.types))
     counts = count_queries(connection, [Query(t, (), wanted.tag) for t in others], singly=False)
     return [
         f"{kind}: {count} resources at the server, of a kind that is not read"

@@ -11,6 +11,7 @@ from imnm_fhir.flow.asking import (
     sign_delivery,
     take_answers,
 )
+from imnm_fhir.flow.examining import examine
 from imnm_fhir.flow.exporting import Exported, export
 from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
@@ -30,6 +31,7 @@ __all__ = [
     "Verified",
     "Withdrawn",
     "audit_table",
+    "examine",
     "export",
     "harmonise_files",
     "import_fhir",

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.errors import ServerError
+from imnm_fhir.server.connection import Connection, UnansweredError
 from imnm_fhir.server.search import Query, count_query, query_path
 
 _BATCH = 50
@@ -20,9 +21,18 @@ def count_queries(
         chunk = queries[at : at + _BATCH]
         found = _count_batch(connection, chunk)
         if found is None:
-            found = [count_query(connection, each) if singly else None for each in chunk]
+            found = [_count_one(connection, each) if singly else None for each in chunk]
         counts += found
     return counts
+
+
+def _count_one(connection: Connection, query: Query) -> int | None:
+    try:
+        return count_query(connection, query)
+    except UnansweredError:
+        raise
+    except ServerError:
+        return None  # an answer that is no count
 
 
 def _count_batch(connection: Connection, queries: Sequence[Query]) -> list[int | None] | None:

@@ -140,7 +140,8 @@ def count_query(connection: Connection, query: Query) -> int | None:
         if response.status != 200:
             continue
         total = search_result(connection, response, query.type).total
-        if total is not None and (query.tag is None or query.tag[1] is not None):
+        counted = query.tag is None or query.tag[1] is not None
+        if total is not None and counted and 0 <= total < 10**15:
             return total
     return None
 

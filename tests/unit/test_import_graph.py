@@ -27,7 +27,7 @@ LAYERS = (
     ("server",),
     ("download",),
     ("transfer",),
-    ("proof",),
+    ("doctor", "proof"),
     ("queries",),
     ("withdrawal",),
     ("report", "validation"),

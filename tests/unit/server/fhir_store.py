@@ -121,7 +121,7 @@ class FhirStore:
         return self._page(f"Patient/{patient}/$everything", found, query)
 
     def _history(self, kind: str, query: Query) -> Answer:
-        since = datetime.fromisoformat(query["_since"][0])
+        since = datetime.fromisoformat(query.get("_since", ["2000-01-01T00:00:00Z"])[0])
         entries: list[Resource] = []
         for moment, name, ident, resource in reversed(self.log):
             if name == kind and moment >= since:
