@@ -87,7 +87,7 @@ def import_fhir(
             "--method, --since, --all, --tag, --group and --patients are for a server's URL"
         )
     elif Path(source).suffix.lower() in SITE_FILES and Path(source).is_file():
-        raise UsageError(
+        raise ImnmFhirError(
             f"{source}: is a site's file, not FHIR; read it with imnm-fhir harmonise {source} --site MAPPING "
             "--out FOLDER (imnm-fhir new-site writes a mapping to fill in)"
         )

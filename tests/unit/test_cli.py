@@ -248,4 +248,4 @@ def test_an_unknown_command_is_told_what_is_near(given: str, said: str) -> None:
 def test_a_sites_file_is_no_fhir(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n")
     code, _, err = parts(run("import", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out")))
-    assert (code, "read it with imnm-fhir harmonise" in err) == (2, True)
+    assert (code, "read it with imnm-fhir harmonise" in err) == (3, True)
