@@ -15,6 +15,7 @@ from typing import Any
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Validation
+from imnm_fhir.queries.asking import Asked
 from imnm_fhir.report.changes import (
     FINDINGS,
     PREVIOUS,
@@ -56,18 +57,20 @@ def write_report(
     language: str = "en",
     previous: Path | None = None,
     outcomes: bool = False,
+    asked: Asked | None = None,
 ) -> Written:
     """Write the report into `folder`: page, tables, JSON, Parquet, and a note on what identifies patients.
 
     What changed is told against the findings that an earlier report left in `folder`, or those of
     the folder (or findings.json) `previous`. With `outcomes` the findings are written as a FHIR
-    Bundle, too. Raises `ImnmFhirError` where the folder cannot be written, `previous` holds no
-    findings or those of other sites, or the language has no words.
+    Bundle, too; `asked` are the questions to the site that the page shows. Raises `ImnmFhirError`
+    where the folder cannot be written, `previous` holds no findings or those of other sites, or the
+    language has no words.
     """
     words = load_words(language)
     before = _previous(previous, folder, cohort)
     changes = changes_since(validation.findings, before) if before else None
-    page = report_page(validation, cohort, words, changes)
+    page = report_page(validation, cohort, words, changes, asked)
     _make_private(folder)
     written = Written(
         page=folder / "report.html",

@@ -12,6 +12,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Outcome, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
+from imnm_fhir.queries.asking import Asked
 from imnm_fhir.report.changes import Changes
 from imnm_fhir.report.completeness_plot import completeness_plot
 from imnm_fhir.report.dates_plot import dates_plot
@@ -40,9 +41,16 @@ COUNTS = ("rows_in", "rows_clean", "rows_with_issue", "rows_refused", "cells_in"
 
 
 def report_page(
-    validation: Validation, cohort: Cohort, words: Words, changes: Changes | None = None
+    validation: Validation,
+    cohort: Cohort,
+    words: Words,
+    changes: Changes | None = None,
+    asked: Asked | None = None,
 ) -> str:
-    """The page as HTML in one language, everything in it escaped; `changes` since the last delivery."""
+    """The page as HTML in one language, everything in it escaped.
+
+    `changes` are those since the last delivery, `asked` what the site is asked now.
+    """
     groups = _groups(validation, words, changes)
     readings = _readings(validation, words, changes)
     script = _source("report.js")
@@ -62,6 +70,7 @@ def report_page(
         sources=list(_sources(cohort)),
         count_names=COUNTS,
         changes=changes,
+        questions=_questions(asked, words) if asked else None,
         sentences={each.rule.id: words.sentence(each.rule) for each in validation.rules},
         groups=groups,
         readings=readings,
@@ -75,6 +84,37 @@ def report_page(
         script_hash=_hash(script),
     )
     return page
+
+
+def _questions(asked: Asked, words: Words) -> dict[str, Any]:
+    """What the site is asked, one row per cause, and how many queries are closed or held back."""
+    states = [state for state, _ in asked.states.values()]
+    return {
+        "rows": [
+            {
+                "id": each.query.id,
+                "state": words.translator(each.state),
+                "patient": each.query.patient,
+                "where": ", ".join(
+                    part
+                    for part in (
+                        each.query.target.file,
+                        each.query.target.sheet,
+                        each.query.target.column,
+                    )
+                    if part
+                ),
+                "row": each.query.target.row,
+                "cells": each.query.cells,
+                "kind": each.query.kind,
+                "question": each.query.question,
+                "rules": each.query.rules,
+            }
+            for each in asked.listed
+        ],
+        "held": asked.held_back,
+        "closed": states.count("closed"),
+    }
 
 
 def _plots(validation: Validation, cohort: Cohort, words: Words) -> dict[str, Any]:

@@ -47,8 +47,9 @@ def validate_folder(
     asked = _ask(validation, cohort, folder, log, bool(listed), asked_in, neutral)
     if report:
         write_report(
-            validation, cohort, report, language=language, previous=previous, outcomes=outcomes
-        )
+            validation, cohort, report, language=language, previous=previous, outcomes=outcomes,
+            asked=asked,
+        )  # fmt: skip
     if listed and asked:
         write_queries(asked, listed, asked_in, neutral)
     at = datetime.now(UTC).isoformat(timespec="seconds")
