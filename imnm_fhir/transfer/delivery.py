@@ -172,7 +172,6 @@ def read_delivery(files: Mapping[str, Path]) -> Iterator[Delivery]:
             database.execute(_TABLE)
             for number, kind in enumerate(order):
                 _read_file(database, number, kind, files[kind])
-            database.execute("create index by_action on delivery (action, wave, seq)")
             yield Delivery(database, [files[kind] for kind in order])
 
 

@@ -31,6 +31,7 @@ from imnm_fhir.transfer.sizes import BundleSize
 
 _NO_SUCH_WAY = (404, 405, 501)  # of the way of sending, where nothing has worked yet
 _CHANGED = (409, 412)  # HAPI answers 409 to a stale If-Match, the specification asks for 412
+_MOSTLY_BAD = 8  # refused resources in a row, after which the next are sent one by one
 _PROBED = 3  # resources on which every plan is tried before the resources are to blame
 
 
@@ -122,13 +123,24 @@ class Sender(Settling):
             self._settle(items[0], refused(response, items[0]), plan)
 
     def _halves(self, items: Sequence[Item], plan: Plan) -> None:
-        half = (len(items) + 1) // 2
-        for part in (items[:half], items[half:]):
-            ready, held = self.targets.part(part, self._together())
-            for item in held:
-                self.fail_held(item)
-            if ready:
-                self._send(ready, self.choice.plan if self.choice.confirmed else plan)
+        size = 1 if self.refused_in_row >= _MOSTLY_BAD else (len(items) + 1) // 2
+        waiting: list[Item] = []  # for what stands in a later part
+        for start in range(0, len(items), size):
+            waiting += self._send_ready(items[start : start + size], plan)
+        while waiting:
+            left = self._send_ready(waiting, plan)
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        for item in waiting:
+            self.fail_held(item)
+
+    def _send_ready(self, items: Sequence[Item], plan: Plan) -> list[Item]:
+        """Send those whose references lead somewhere; returns the others."""
+        ready, held = self.targets.part(items, self._together())
+        if ready:
+            self._send(ready, self.choice.plan if self.choice.confirmed else plan)
+        return held
 
     def _forbid(self, items: Sequence[Item], plan: Plan, response: Response) -> None:
         """Tell a resource that may not be written from a type that may not."""

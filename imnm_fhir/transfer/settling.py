@@ -36,6 +36,7 @@ class Settling:
     targets: Targets = field(init=False)
     forbidden: dict[str, str] = field(default_factory=dict)  # type -> why all of it is refused
     broken: int = 0  # resources in a row that ended in 5xx or without a confirmation
+    refused_in_row: int = 0
     losses: int = 0  # requests in a row whose answer was lost
     under_way: dict[int, int] = field(default_factory=dict)  # attempts, by the item's number
 
@@ -54,7 +55,7 @@ class Settling:
                 "runs the server how it treats the ids of clients"
             )
         self.choice.confirm(plan)
-        self.broken = self.losses = 0
+        self.broken = self.losses = self.refused_in_row = 0
         known = replace(
             item,
             server_id=answer.server_id or item.server_id or item.id,
@@ -85,6 +86,7 @@ class Settling:
             self.forbidden[item.type] = answer.said
         broken = answer.status is None or answer.status >= 500 or 200 <= answer.status < 400
         self.broken = self.broken + 1 if broken else 0
+        self.refused_in_row += 1
         entry = item.entry(
             FAILED,
             hash=self.old_hash(item),

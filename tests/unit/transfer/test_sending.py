@@ -71,6 +71,26 @@ def test_one_bad_resource_is_found_and_the_rest_stored(store: FhirStore, export:
     assert done.requests <= 5 + 2 * 8
 
 
+def test_references_between_observations_survive_halving(store: FhirStore, export: Export) -> None:
+    store.refuses = bad(5)
+    chain = [observation(n, hasMember=[{"reference": f"Observation/o{n + 1}"}]) for n in range(4)]
+    done = export(*cohort_of(1, 0), *chain, observation(4), observation(5))
+    assert done.of("created")["Observation"] == 5
+    pointing = observation(8, hasMember=[{"reference": "Observation/o5"}])
+    done = export(*cohort_of(1, 0), *chain, observation(4), observation(5), pointing)
+    assert {(each.id, each.outcome) for each in done.failures} == {
+        ("o5", "refused"),
+        ("o8", "held back"),
+    }
+
+
+def test_when_most_are_bad_they_are_sent_one_by_one(store: FhirStore, export: Export) -> None:
+    store.refuses = lambda resource: "no" if resource["resourceType"] == "Observation" else None
+    done = export(*cohort_of(1, 500), connections=1)
+    assert done.of("refused") == {"Observation": 500}
+    assert done.requests < 560
+
+
 def test_all_bad(store: FhirStore, export: Export) -> None:
     store.refuses = lambda resource: "no" if resource["resourceType"] == "Observation" else None
     done = export(*cohort_of(1, 9))
