@@ -175,6 +175,7 @@ class _Run:
         self.missing = missing
         self.notes = notes
         self.began = began
+        self.began_sending = False
         self.planned: Counter[str] = Counter()
         self.before: Counter[str] = Counter()
 
@@ -189,6 +190,7 @@ class _Run:
                 self._act()
         except ServerError as error:
             self._count_not_sent()
+            self._note_end("stopped", reason=str(error))
             raise TransferStoppedError(str(error), self._finished()) from None
         except BaseException:  # Ctrl-C, a full disk: the journal knows what is under way
             self.sender.stop.set()
@@ -221,10 +223,12 @@ class _Run:
         if self.planned or removing:
             counts = {**self.planned, "to remove": removing}
             sender.audit.begin("export", sender.choice.plan.name, counts)
+            self.began_sending = True
         if self.choices.all_or_nothing:
             why = send_together(sender, self.delivery)
             if why:
                 self.notes.append(why)
+                self._note_end("refused", reason=why)
                 return
         else:
             self._send_waves()
@@ -232,9 +236,13 @@ class _Run:
             withdraw(sender, self.missing)
         if sender.choice.confirmed:
             sender.journal.note({"plan": sender.choice.plan.name, **self._server()})
-        if self.planned or removing:
-            results = {k: dict(v) for k, v in sender.tally.counts.items()}
-            sender.audit.write("end", results=results)
+        self._note_end("end")
+
+    def _note_end(self, event: str, **about: str) -> None:
+        """Close what `begin` opened in the audit log."""
+        if self.began_sending:
+            results = {kind: dict(found) for kind, found in self.sender.tally.counts.items()}
+            self.sender.audit.write(event, results=results, **about)
 
     def _server(self) -> dict[str, str]:
         connection = self.sender.connection

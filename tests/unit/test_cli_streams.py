@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir.cli.output import Pipe, Voice
+from imnm_fhir.cli.output import Pipe, Voice, _ProgressLine
 from tests.acceptance.command_line import MAIN, run, run_python
 
 
@@ -168,6 +168,17 @@ def test_progress_on_a_terminal(
         time.sleep(seconds)
     assert ("cells ... 1,500" in terminal.shown) is seen
     assert not terminal.shown or terminal.shown.endswith("\r\033[K")  # and then it is gone
+
+
+def test_progress_tells_rate_time_left_and_failures() -> None:
+    line = _ProgressLine("resources")
+    assert line.text(line.started + 2) == "resources ... 2 s"
+    line.done(100)
+    line.expect(900)
+    line.done(300)
+    line.failed(3)
+    told = line.text(line.started + 4)
+    assert told == "resources ... 400 of 1,000 (100 per second, 6 s left, 3 failed)"
 
 
 def test_progress_is_silent_where_stderr_is_no_terminal(
