@@ -283,7 +283,9 @@ def test_a_stop_says_what_was_sent(
 
 def test_a_server_that_breaks_on_everything_is_left_alone(store: FhirStore, export: Export) -> None:
     store.before = lambda asked: Answer(500) if b'"Observation"' in asked.body else None
-    with pytest.raises(TransferStoppedError, match="2[5-9] resources in a row without a proper answer"):
+    with pytest.raises(
+        TransferStoppedError, match=r"2[5-9] resources in a row without a proper answer"
+    ):
         export(*cohort_of(1, 250))
     assert len(store.writes()) < 120
 
