@@ -1,16 +1,20 @@
-"""Takes the pictures of the README from what the demo made: `python docs/make_pictures.py build/demo`.
+"""Takes the pictures of the README and the how-tos from what the demo made: `python docs/make_pictures.py build/demo`.
 
-Needs chromium. Pictures are committed; look at them before you do.
+Needs chromium and its driver. Pictures are committed; look at them before you do.
 """
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
 IMAGES = Path(__file__).resolve().parent / "images"
-PICTURES = {  # page below the demo's folder, width and height in pixels
+PICTURES = {  # page below the demo's folder (and an element's id), width and height in pixels
     "report.png": ("freiburg_1_report/report.html", 1300, 1390),
+    "report-ck.png": ("freiburg_1_report/report.html#numbers-ck", 1300, 900),
+    "report-dates.png": ("freiburg_1_report/report.html#dates", 1300, 1500),
     "table1.png": ("table1.html", 1300, 800),
 }
 OPTIONS = (
@@ -20,12 +24,22 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def take(page: Path, picture: Path, width: int, height: int) -> None:
-    """Write what a browser shows of `page` into `picture`."""
+def take(page: Path, part: str, picture: Path, width: int, height: int) -> None:
+    """Write what a browser shows of `page`, or of its element with the id `part`, into `picture`."""
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as profile:
-        place = f"--user-data-dir={profile}", f"--window-size={width},{height}"
-        command = ["chromium", *OPTIONS, *place, f"--screenshot={picture}", page.resolve().as_uri()]
-        subprocess.run(command, check=True, capture_output=True)
+        for each in (*OPTIONS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+            options.add_argument(each)
+        driver = Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        try:
+            driver.get(page.resolve().as_uri())
+            if part:
+                driver.find_element("id", part).screenshot(str(picture))
+            else:
+                driver.save_screenshot(str(picture))
+        finally:
+            driver.quit()
 
 
 def main() -> None:
@@ -33,7 +47,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     IMAGES.mkdir(exist_ok=True)
     for name, (page, width, height) in PICTURES.items():
-        take(folder / page, IMAGES / name, width, height)
+        file, _, part = page.partition("#")
+        take(folder / file, part, IMAGES / name, width, height)
 
 
 if __name__ == "__main__":
