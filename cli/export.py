@@ -138,11 +138,12 @@ def command(
 
 def _tell(exported: "Exported", as_json: bool, voice: Voice) -> None:
     """Say what was done; leave with the code that says whether all of it was."""
+    sent = exported.sent
+    planned = bool(sent and sent.dry_run and not as_json)  # then the plan is what was asked for
     if as_json:
         _print(exported.record())
     for line in exported.lines():
-        voice.say(line)
-    sent = exported.sent
+        click.echo(line) if planned else voice.say(line)
     if sent:
         _tell_failures(sent)
     if sent and not sent.complete:

@@ -157,7 +157,7 @@ def test_dry_run_and_refused_cells(passed: None) -> None:
         server.answer = store
         ran = run("export", "cohort", "--to", server.base_url, "--dry-run")
         assert ran.code == 0 and not store.kept and not list(Path().glob("*.journal"))
-        assert "plan: transactions of PUT Type/id" in ran.err and "created" in ran.err
+        assert "plan: transactions of PUT Type/id" in ran.out and "created" in ran.out
         ran = run("export", "cohort", "--to", server.base_url)
     refused = [line for line in ran.messages if line.startswith("not loaded: ")]
     assert ran.code == 5 and refused
