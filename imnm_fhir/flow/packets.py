@@ -1,6 +1,6 @@
 """Packets of queries: from a pool to a site, opened there, and what was answered back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> li
     entries: list[Entry] = []
     known = unknown = 0
     for each in packet.questions:
-        if each["query"] in asked:
+        if each["query"] in asked or _is_covered(each, asked.values()):
             known += 1
         elif each.get("patient") is not None and each["patient"] not in patients:
             unknown += 1
@@ -163,6 +163,17 @@ def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> li
     lines += [f"{unknown} are about patients who are not in this cohort"] if unknown else []
     lines += [f"{len(said)} words on questions taken in"] if said else []
     return lines
+
+
+def _is_covered(each: Mapping[str, Any], asked: Iterable[Entry]) -> bool:
+    """Whether one question about a column, or about the whole site, asks the same already."""
+    return any(
+        one.get("patient") is None
+        and set(each["rules"]) <= set(one["rules"])
+        and (each.get("patient") or each["targets"][0]["element"] == one["targets"][0]["element"])
+        for one in asked
+        if each["rules"] != ["typed"]
+    )
 
 
 def _query(

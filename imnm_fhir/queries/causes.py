@@ -107,7 +107,9 @@ def _column_query(
     site = str(found[0].finding.site)
     last = own.word if cause.word else None
     return Query(
-        id=query_id(site, None, (own.file, own.sheet, own.column, last), cause.proposes),
+        id=query_id(
+            site, None, (own.file, own.sheet, own.column, last), cause.proposes or names[0]
+        ),
         site=site,
         patient=None,
         kind=_gravest(found),
@@ -115,7 +117,7 @@ def _column_query(
         rules=names,
         targets=(target,),
         question=question_of(cause.question, language),
-        evidence=column_evidence(found, cohort, language, rules),
+        evidence=column_evidence(found, cohort, language, rules, cause.proposes == "unit"),
         rows=tuple(rows),
         fingerprint=fingerprint(names, [each.own for each in found]),
         proposes=cause.proposes,

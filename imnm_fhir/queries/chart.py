@@ -23,13 +23,14 @@ def write_chart(status: Status, path: Path) -> None:
     """Write the chart as .svg or .png; raises `UsageError` for another ending."""
     if path.suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"{path}: give a name that ends in .svg or .png")
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     _draw(figure.subplots(), status)
-    with replace_atomically(path) as unfinished:
+    with replace_atomically(path) as unfinished, rc_context({"svg.hashsalt": "queries"}):
         figure.savefig(unfinished, format=path.suffix[1:].lower(), metadata=_metadata(path))
 
 

@@ -35,7 +35,7 @@ class ColumnCause:
     rules: frozenset[str]
     rows: int
     question: str
-    proposes: str
+    proposes: str | None = None
     word: bool = False
 
 
@@ -84,7 +84,7 @@ def load_asking() -> Asking:
                 frozenset(each["rules"]),
                 each["rows"],
                 each["question"],
-                each["proposes"],
+                each.get("proposes"),
                 each.get("word", False),
             )
             for each in raw["column"].values()

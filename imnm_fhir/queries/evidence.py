@@ -55,9 +55,9 @@ def _said(finding: Issue, language: str, rules: Mapping[str, Rule]) -> str:
 
 
 def column_evidence(
-    found: Sequence[Found], cohort: Cohort, language: str, rules: Mapping[str, Rule]
+    found: Sequence[Found], cohort: Cohort, language: str, rules: Mapping[str, Rule], numeric: bool
 ) -> str:
-    """How many rows of the column are affected, and where their numbers lie."""
+    """How many rows of the column are affected, and where their numbers lie if they matter."""
     own = found[0].own
     rows = len({each.own.row for each in found})
     in_all = _rows_of(cohort, own)
@@ -65,7 +65,7 @@ def column_evidence(
         translate("{rows} of {all} rows are affected", language, rows=rows, all=max(in_all, rows))
     ]
     numbers = sorted(each for each in (_number(one.own.word) for one in found) if each is not None)
-    if numbers:
+    if numbers and numeric:
         said.append(
             translate(
                 "{count} of {rows} values lie between {low} and {high}, half of them below {middle}",

@@ -28,7 +28,7 @@ def mapping_lines(log: Log) -> list[str]:
         and not standing.contradicted
         and standing.last.get("patient") is None
         and standing.last.get("new")
-        and name in asked
+        and asked.get(name, {}).get("proposes")
     ]
 
 

@@ -119,9 +119,7 @@ class _Facts:
             more = self.this.said.get(self.query.id, -1) > answer["seq"]
             return ("re-opened", "the consortium asks on") if more else ("closed", answer["answer"])
         if self.query.patient is None and answer.get("new") is not None:
-            if answer["delivery"] == self.this.delivery:
-                return "answered", "mapping"
-            return "re-opened", "found again"
+            return self._column_answered(answer)
         fresh = self.judged is None or answer["seq"] > self.judged["seq"]
         if answer["answer"] in ("corrected", "accepted"):
             was = self.before[0] if self.before and not fresh else None
@@ -133,6 +131,15 @@ class _Facts:
         if self._unchanged(answer, fresh):
             return "closed", answer["answer"]
         return "re-opened", "a value changed"
+
+    def _column_answered(self, answer: Mapping[str, Any]) -> State:
+        """What an answer proposes for the mapping waits there; anything else is said once."""
+        assert self.query is not None
+        if self.query.proposes is None:
+            return "closed", answer["answer"]
+        if answer["delivery"] == self.this.delivery:
+            return "answered", "mapping"
+        return "re-opened", "found again"
 
     def _unchanged(self, answer: Mapping[str, Any], fresh: bool) -> bool:
         """Whether every value that the rules read is as it was when the answer was given."""

@@ -24,7 +24,7 @@ BIRTH, SEX, CK = ("FRB-023", "Geburtsdatum"), ("FRB-019", "Geschlecht"), ("FRB-0
 MRC, MRS, MRT = ("FRB-008", "MRC minimal"), ("FRB-015", "mRS 6 Monate"), ("FRB-018", "MRT Datum")
 HMGCR, HLA, SRP = ("FRB-014", "Anti-HMGCR"), ("FRB-011", "Biopsie HLA-I"), ("FRB-029", "Serogruppe")
 STATIN, LOW_CK = ("FRB-001", "Statin Beginn"), ("FRB-025", "CK (µkat/L)")
-UNIT, WORD = (None, "Dosis"), (None, "Anti-Jo-1")
+UNIT, WORD = (None, "Dosis 40"), (None, "Anti-Jo-1 12")
 
 Cells = dict[str, list[dict[str, str]]]
 Query = tuple[str | None, str]
@@ -79,7 +79,9 @@ class Filled:
         }
         self.row: dict[Query, int] = {}
         for number in range(2, self.sheet.max_row + 1):
-            key = self.value(number, "patient") or None, self.value(number, "column")
+            patient, rows = self.value(number, "patient"), str(self.value(number, "row") or "")
+            several = f" {rows.split()[0]}" if " " in rows else ""  # of a whole column
+            key = patient or None, f"{self.value(number, 'column')}{several}"
             self.row.setdefault(key, number)
 
     def value(self, row: int, name: str) -> Any:
@@ -108,9 +110,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def states(folder: Path, ids: dict[Query, str]) -> dict[Query, str]:
-    """The state of every query of the list that was written first, and of the newer ones."""
+    """The state of every query about a cell, or one of the two planted columns, that is known."""
     found = query_states(read_log(folder / "freiburg.queries"))
-    return {query: found[name][0] for query, name in ids.items() if name in found}
+    return {
+        query: found[name][0]
+        for query, name in ids.items()
+        if name in found and (query[0] is not None or query in (UNIT, WORD))
+    }
 
 
 def ids(filled: Filled) -> dict[Query, str]:
@@ -246,6 +252,9 @@ def _packet(folder: Path) -> None:
     text = (folder / "packet.json").read_text("utf-8")
     assert "Pat-ID" not in text and ".csv" not in text and "positiv" not in text
     opened = done("queries", "open", "packet.json", "--cohort", "freiburg")
+    taken_in = [each["rules"] for each in read_log(folder / "freiburg.queries").of("asked")
+                if each["origin"] == "consortium"]  # fmt: skip
+    assert taken_in == [["typed"]]
     assert opened.out.splitlines()[0].startswith("1 questions of the consortium taken in")
     done("queries", "list", "--cohort", "freiburg", "--out", "list")
     listed = Filled(folder / "list" / "queries.xlsx")
