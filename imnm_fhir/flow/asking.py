@@ -54,7 +54,8 @@ def take_answers(
     said = []
     if write_mapping_lines(kept):
         said.append(f"proposed lines of the site mapping: {kept.folder / FILE}")
-    if not taken.entries:
+    applied = replayed_of(cohort)
+    if not taken.entries and all(each["hash"] in applied for each in changing_entries(kept)):
         return AnswersTaken(taken, tuple(said))
     return AnswersTaken(taken, (*said, refresh(cohort, kept)))
 

@@ -252,15 +252,19 @@ def _packet(folder: Path) -> None:
     text = (folder / "packet.json").read_text("utf-8")
     assert "Pat-ID" not in text and ".csv" not in text and "positiv" not in text
     opened = done("queries", "open", "packet.json", "--cohort", "freiburg")
-    taken_in = [each["rules"] for each in read_log(folder / "freiburg.queries").of("asked")
-                if each["origin"] == "consortium"]  # fmt: skip
-    assert taken_in == [["typed"]]
-    assert opened.out.splitlines()[0].startswith("1 questions of the consortium taken in")
+    assert opened.out.startswith("2 questions of the consortium taken in")
+    taken_in = {each["query"]: each["rules"] for each in read_log(folder / "freiburg.queries").of("asked")
+                if each["origin"] == "consortium"}  # fmt: skip
+    assert sorted(taken_in.values()) == [
+        ["G02.srp"],
+        ["typed"],
+    ]  # a rule across sites, and a person
     done("queries", "list", "--cohort", "freiburg", "--out", "list")
     listed = Filled(folder / "list" / "queries.xlsx")
     typed = next(query for query, row in listed.row.items()
                  if listed.value(row, "query") == asked.out.strip())  # fmt: skip
     assert typed == (None, "CK (µkat/L)")
+    assert set(taken_in) <= {listed.id(query) for query in listed.row}
     listed.answer(typed, "confirmed as is", comment="Yes, in May 2019")
     done("queries", "import", listed.save(folder / "typed.xlsx"), "--cohort", "freiburg")
     done("queries", "packet", "freiburg", "--out", "back.json")
