@@ -1,6 +1,6 @@
 """Validate a cohort: conformance of single rows, other rules of single rows, cases, across sites."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -203,8 +203,10 @@ def _judge(
         run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
         _compare(run, check, frame, states)
         numbers = _numbers(run.rules[check.rule], check, frame, states)
-        for place in sorted(violated):
-            run.hits.append(replace(_hit(check, frame, table, place), numbers=numbers(place)))
+        run.hits += [
+            replace(hit, numbers=numbers(place))
+            for place, hit in _hits(check, frame, table, sorted(violated))
+        ]
         broken[check] = violated
     return broken
 
@@ -234,11 +236,19 @@ def _inexact(check: Check, frame: "pd.DataFrame", judged: Any) -> bool:
     return False
 
 
-def _hit(check: Check, frame: "pd.DataFrame", table: "pa.Table | None", place: int) -> Hit:
-    likes = {at.like: frame[at.like].iat[place] for at in check.at if at.like}
-    row = table.slice(place, 1).to_pylist()[0] if table is not None else None
-    patient = (str(frame["site"].iat[place]), str(frame["patient"].iat[place]))
-    return Hit(check, patient, likes, row, shown_columns(check, frame, place))
+def _hits(
+    check: Check, frame: "pd.DataFrame", table: "pa.Table | None", places: Sequence[int]
+) -> Iterator[tuple[int, Hit]]:
+    """The rows that break a check, fetched together: one by one a table is slow."""
+    if not places:
+        return
+    rows = table.take(places).to_pylist() if table is not None else [None] * len(places)
+    sites, patients = frame["site"].to_numpy()[places], frame["patient"].to_numpy()[places]
+    named = {at.like: frame[at.like].to_numpy()[places] for at in check.at if at.like}
+    for number, (place, row) in enumerate(zip(places, rows, strict=True)):
+        likes = {name: values[number] for name, values in named.items()}
+        who = (str(sites[number]), str(patients[number]))
+        yield place, Hit(check, who, likes, row, shown_columns(check, frame, place))
 
 
 def _numbers(
@@ -268,10 +278,11 @@ def _numbers(
 def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":
     """For each row the number of its patient, -1 for none."""
     import numpy as np
+    import pandas as pd
 
-    number = {patient: place for place, patient in enumerate(patients)}
-    keys = zip(frame["site"], frame["patient"], strict=True)
-    return np.array([number.get(key, -1) for key in keys], dtype=np.int64)
+    known = pd.Index([f"{site}\0{patient}" for site, patient in patients], dtype="object")
+    keys = frame["site"] + "\0" + frame["patient"]  # nothing where a row has lost its patient
+    return known.get_indexer(pd.Index(keys, dtype="object")).astype(np.int64)
 
 
 def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None:
