@@ -2,7 +2,8 @@
 
 `python -m benchmarks.download` starts HAPI (JDK and Maven needed), fills it, and measures round after
 round in turn: following the next links and writing each page as it comes, and our download by search
-with its checks; fetching the files of a finished bulk export and writing them, and ours with its checks.
+with its checks; a bulk export from kick-off to its files, and the files of a finished one alone, fetched
+and written, and ours with its checks.
 What is compared ends with the resources on disk; reading them into a cohort is `benchmarks/run.py`.
 """
 
@@ -76,13 +77,18 @@ def our_files(url: str, manifest: Manifest, folder: Path) -> None:
             spool.settle(kind)
 
 
+def export(url: str) -> Manifest:
+    """A finished bulk export; both sides wait for it in the same way."""
+    with connect(url) as connection:
+        status = kick_off(connection, ["$export"], TYPES, tag=(SYSTEM, SITE))
+        return wait_for(connection, status, Polling(most=1))
+
+
 def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """The median ratios of bare download to ours, by search and by files of an export."""
     files = write_site(SITE, arguments.resources, folder / "site")
     bare_loop(url, prepare(files, 100), 2)
-    with connect(url) as connection:
-        status = kick_off(connection, ["$export"], TYPES, tag=(SYSTEM, SITE))
-        manifest = wait_for(connection, status, Polling(most=2))
+    manifest = export(url)
     rounds = []
     for number in range(-1, arguments.rounds):  # the first one warms the server up
         place = folder / f"round{number + 1}"
@@ -91,7 +97,9 @@ def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, 
             "bare pages": lambda place=place: bare_pages(url, place / "a", arguments.page_size),
             "search": lambda place=place: our_search(url, place / "b", arguments.page_size),
             "bare files": lambda place=place: bare_files(manifest, place / "c"),
-            "export": lambda place=place: our_files(url, manifest, place / "d"),
+            "files": lambda place=place: our_files(url, manifest, place / "d"),
+            "bare export": lambda place=place: bare_files(export(url), place / "e"),
+            "export": lambda place=place: our_files(url, export(url), place / "f"),
         }
         if number % 2:  # by turns, so that what comes first has no advantage
             works = dict(reversed(works.items()))
@@ -103,7 +111,8 @@ def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, 
         "resources": arguments.resources,
         "rounds": rounds,
         "search/bare": _ratio(rounds, "bare pages", "search"),
-        "export/bare": _ratio(rounds, "bare files", "export"),
+        "files/bare": _ratio(rounds, "bare files", "files"),
+        "export/bare": _ratio(rounds, "bare export", "export"),
     }
 
 

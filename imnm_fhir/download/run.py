@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,13 +28,14 @@ from imnm_fhir.server.check import Outcome, check_type, told
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.everything import read_everything
 from imnm_fhir.server.search import (
+    STRICT,
     Progress,
     Query,
     Reading,
-    count_query,
     query_path,
     read_idents,
     read_query,
+    search_result,
 )
 from imnm_fhir.server.spool import Spool, open_spool
 from imnm_fhir.written import alone_in
@@ -252,10 +254,12 @@ def _read_changes(
     reading.save = lambda link: None
     for query in selection.all():
         changed = replace(query, parameters=(*query.parameters, ("_lastUpdated", f"ge{since}")))
-        probe = connection.request("GET", query_path(changed, {"_summary": "count"}))
-        if probe.status == 400:
+        probe = connection.request(
+            "GET", query_path(changed, {"_summary": "count"}), headers=STRICT
+        )
+        if probe.status == HTTPStatus.BAD_REQUEST:
             return False
-        if count_query(connection, changed) != 0:
+        if probe.status != HTTPStatus.OK or search_result(connection, probe, query.type).total != 0:
             read_query(connection, spool, changed, reading)
     return True
 
