@@ -64,6 +64,12 @@ GROUPS: dict[str, tuple[Row, ...]] = {
             "**other codes, units, extensions to tables**",
             (Target("read_loop_as_server", 1), Target("read_pyrate", None)),
         ),
+        Row(
+            "import_foreign",
+            "**the same into a cohort's folder**",
+            (Target("read_loop_as_server", None),),
+            300,
+        ),
         Row("read_pyrate", "fhir-pyrate, Bundles to frames (sample)"),
     ),
     "Site files": (
@@ -75,4 +81,4 @@ GROUPS: dict[str, tuple[Row, ...]] = {
 }
 ROWS = tuple(row for rows in GROUPS.values() for row in rows)
 # What takes many minutes for the largest size, or holds everything in memory and says so already.
-UP_TO = {"validate_rules": 20_000, "validate_pandas": 20_000, "read_foreign": 20_000}
+UP_TO = {"validate_rules": 20_000, "validate_pandas": 20_000}

@@ -165,6 +165,12 @@ def read_foreign(data: Data) -> Work:
     return lambda: work() or data.counts["foreign"]
 
 
+def import_foreign(data: Data) -> Work:
+    """The same into a cohort's folder."""
+    work = _import(data, data.foreign)
+    return lambda: work() or data.counts["foreign"]
+
+
 def read_loop(data: Data) -> Work:
     """A loop of orjson over our own files into Arrow tables in memory."""
     return _read_loop(data.ndjson)
@@ -256,6 +262,7 @@ PIECES: dict[str, Callable[[Data], Work]] = {
     for each in (
         write_limit, write_unchecked, write_checked, write_loop, validate_models, read_own,
         import_own, read_loop, read_as_server, import_as_server, read_loop_as_server, read_foreign,
+        import_foreign,
         harmonise_site, harmonise_pandas, validate_rules, validate_pandas,
     )
 }  # fmt: skip

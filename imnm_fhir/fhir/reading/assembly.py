@@ -171,12 +171,17 @@ def _hash(table: str) -> str:
 
 
 def _find_twins(engine: "duckdb.DuckDBPyConnection", table: str) -> None:
-    """Table `twins_<table>`: ids of several rows without fault, whether alike, the first one's place."""
+    """Table `twins_<table>`: ids of several rows without fault, whether alike, the first one's place.
+
+    Which ids these may be is asked of their hashes first: that needs a tenth of the memory.
+    """
+    good = f"from placed_{table} where fault is null"
     data = ", ".join(load_dictionary().tables[table].data_columns)
     engine.execute(
         f"""create or replace temp table twins_{table} as
         select id, min(place) as place, count(distinct hash({data})) = 1 as alike
-        from placed_{table} where fault is null group by id having count(*) > 1"""
+        {good} and hash(id) in (select hash(id) {good} group by 1 having count(*) > 1)
+        group by id having count(*) > 1"""
     )
 
 

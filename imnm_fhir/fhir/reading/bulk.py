@@ -6,11 +6,13 @@ and notes.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.dictionary import TABLES
-from imnm_fhir.fhir.files import Block, Located
+from imnm_fhir.fhir.files import Block, Located, is_text
 from imnm_fhir.fhir.reading.assembly import Staging, staged_schema
 from imnm_fhir.fhir.reading.lines_to_columns import TemplateColumns
 from imnm_fhir.fhir.reading.one_by_one import ResourceReader
@@ -27,6 +29,41 @@ FROM = 3  # lines of a template after which it is learnt: learning costs as much
 MOST = 20_000  # templates and skeletons that are kept, for memory's sake
 NO_ROW = "no row"  # stands for the table of what is refused or not read
 FLUSH = 20_000  # rows that are held before they are stored
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A block taken apart, its skeletons encoded, its damaged lines; no tokens where it is no text."""
+
+    block: Block
+    tokens: Tokens | None = None
+    skeletons: Any = None
+    damaged: "Mask | None" = None
+
+
+def prepare(block: Block) -> Prepared:
+    """A block as `BulkReader.read` takes it."""
+    import numpy as np
+
+    if not is_text(block):
+        return Prepared(block)
+    tokens = take_apart(block.text)
+    skeletons = joined(tokens, np.zeros(len(tokens.starts), dtype=bool)).dictionary_encode()
+    return Prepared(block, tokens, skeletons, damaged(block.text, tokens))
+
+
+def prepared_ahead(blocks: Iterator[Block]) -> Iterator[Prepared]:
+    """The blocks prepared, the next one on another processor while one is read."""
+
+    def following() -> Prepared | None:
+        block = next(blocks, None)
+        return None if block is None else prepare(block)
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(following)
+        while prepared := coming.result():
+            coming = pool.submit(following)
+            yield prepared
 
 
 @dataclass(frozen=True)
@@ -52,14 +89,16 @@ class BulkReader:
     _columns: dict[str, TemplateColumns] = field(default_factory=dict)
     _rows: dict[str, list["pa.Table"]] = field(default_factory=dict)
 
-    def read(self, block: Block, file: str) -> "Mask":
+    def read(self, prepared: Prepared, file: str) -> "Mask":
         """Read what can be read in bulk; which lines were."""
         import numpy as np
 
-        tokens = take_apart(block.text)
-        skeleton = self._skeletons_of(tokens)
+        block, tokens = prepared.block, prepared.tokens
+        if tokens is None:
+            return np.zeros(len(block.lines), dtype=bool)
+        skeleton = self._skeletons_of(tokens, prepared.skeletons)
         template = self._templates_of(tokens, skeleton, block)
-        template[damaged(block.text, tokens)] = -1
+        template[prepared.damaged] = -1
         taken = np.zeros(len(template), dtype=bool)
         tables = self._tables(template)
         for table in dict.fromkeys(tables.tolist()):
@@ -68,11 +107,10 @@ class BulkReader:
                 taken[self._take(ROWS[table], tokens, rows, template[rows], block, file)] = True
         return taken
 
-    def _skeletons_of(self, tokens: Tokens) -> "Positions":
+    def _skeletons_of(self, tokens: Tokens, texts: Any) -> "Positions":
         """The number of each line's skeleton, -1 where it is not read in bulk."""
         import numpy as np
 
-        texts = joined(tokens, np.zeros(len(tokens.starts), dtype=bool)).dictionary_encode()
         codes = texts.indices.to_numpy().astype(np.int64)
         most = int(tokens.count.max()) + 1
         several, examples, which = np.unique(
@@ -217,6 +255,15 @@ class BulkReader:
         waiting.append(pa.table(columns, schema=schema))
         if sum(each.num_rows for each in waiting) >= FLUSH:
             self.store()
+
+    def close(self) -> None:
+        """Hand on the last rows, and give back the memory before they are sorted."""
+        import pyarrow as pa
+
+        self.store()
+        self._skeletons, self._slots, self._known = {}, [], {}
+        self._templates, self._places, self._columns = [], [], {}
+        pa.default_memory_pool().release_unused()
 
     def store(self) -> None:
         """Hand on the rows that are still held."""

@@ -31,7 +31,9 @@ PLAIN = r'^[^\x00-\x20"\\]([^\x00-\x1f"\\]*[^\x00-\x20"\\])?$'
 PART = r'[^\x00-\x1f"\\/]'
 LAST = r'[^\x00-\x20"\\/]'
 NAME = r"[A-Za-z0-9\-.]{1,64}"  # a FHIR id
-DAYS = 1 << 16  # different days that are remembered: a hundred years and their months
+# Years, months and days of which nothing is to be asked: every month has 28 days.
+COMMON = r"^[12][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|1[0-9]|2[0-8]))?)?$"
+DAYS = 1 << 14  # other dates that are remembered
 WHOLE = r"^-?[0-9]+$"
 
 
@@ -46,13 +48,12 @@ def read_holes(how: How, tokens: "Texts", resolve: Resolve) -> "Texts":
         case "text":
             return _rest(tokens, _if_fits(tokens, PLAIN, tokens), _text)
         case "date":
-            return _rest(tokens, None, _date)
+            return _rest(tokens, _if_fits(tokens, COMMON, tokens), _date)
         case "day":
-            return _rest(_days(tokens), None, _day)
+            days = _days(tokens)
+            return _rest(days, _if_fits(days, COMMON, days), _day)
         case "reference":
             return _references(tokens, how[1], resolve)
-        case "key":
-            return _key_part(tokens, int(how[1]), int(how[2]))
     return _numbers(how, tokens)
 
 
@@ -125,8 +126,8 @@ def _references(tokens: "Texts", kind: str, resolve: Resolve) -> "Texts":
     return _rest(tokens, _if_fits(tokens, f"^{kind}/{NAME}$", short), read)
 
 
-def _key_part(tokens: "Texts", place: int, count: int) -> "Texts":
-    """A part of keys of `count` parts, empty where there is none."""
+def key_columns(tokens: "Texts", count: int) -> list["Texts"]:
+    """The parts of keys of `count` parts, each a column, empty where there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -134,11 +135,13 @@ def _key_part(tokens: "Texts", place: int, count: int) -> "Texts":
     patient = f"{PART}+" if count > 2 else f"{PART}*{LAST}"
     plain = _if_fits(tokens, f"^[a-z0-9_-]+/{patient}{rest}$", tokens)
     written = pc.split_pattern(plain.drop_null(), "/").flatten()
-    part = written.take(pa.array(range(place, len(written), count), pa.int32()))
-    part = pc.replace_substring(pc.replace_substring(part, "%2F", "/"), "%25", "%")
-    if not plain.null_count:
-        return cast("pa.StringArray", part)
-    return cast("pa.StringArray", pc.replace_with_mask(plain, plain.is_valid(), part))
+    found = []
+    for place in range(count):
+        part = written.take(pa.array(range(place, len(written), count), pa.int32()))
+        part = pc.replace_substring(pc.replace_substring(part, "%2F", "/"), "%25", "%")
+        spread = plain.null_count > 0
+        found.append(pc.replace_with_mask(plain, plain.is_valid(), part) if spread else part)
+    return found
 
 
 def _numbers(how: How, tokens: "Texts") -> "Texts":

@@ -11,17 +11,15 @@ from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import (
-    Block,
     Located,
     fhir_files,
     is_bundle_file,
-    is_text,
     parse_line,
     read_blocks,
     read_file,
 )
 from imnm_fhir.fhir.reading.assembly import Assembled, Staging, assemble
-from imnm_fhir.fhir.reading.bulk import BulkReader
+from imnm_fhir.fhir.reading.bulk import BulkReader, Prepared, prepared_ahead
 from imnm_fhir.fhir.reading.finished import tables_in_memory, write_cohort_folder
 from imnm_fhir.fhir.reading.one_by_one import ResourceReader, Row
 from imnm_fhir.fhir.reading.own_export import check_whole, open_own_export, trusted_manifest
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int], None]
 FLUSH = 20_000  # rows that are held before they are stored
-MEMORY = "200MB"
-BLOCK = 1 << 23  # bytes of lines that are read at a time
+MEMORY = "160MB"
+BLOCK = 1 << 22  # bytes of lines that are read at a time
 
 
 def from_fhir(resources: Iterable[Located | Mapping[str, Any]], site: str | None = None) -> Cohort:
@@ -141,7 +139,7 @@ class _Import:
             else:
                 self._read_lines(path, keep_going, waiting, progress)
         self.read_all(waiting)
-        self.bulk.store()
+        self.bulk.close()
 
     def _read_lines(
         self, path: Path, keep_going: bool, waiting: list[Located], progress: Progress | None
@@ -149,11 +147,11 @@ class _Import:
         """Read lines in bulk where they allow it, the others one by one."""
         problem = None
         try:
-            for block in read_blocks(path, BLOCK):
-                for located in self._others(block, path.name):
+            for prepared in prepared_ahead(read_blocks(path, BLOCK)):
+                for located in self._others(prepared, path.name):
                     self._read_other(located, path, keep_going, waiting)
                 if progress:
-                    progress(len(block.lines))
+                    progress(len(prepared.block.lines))
         except ImnmFhirError as error:
             if not keep_going:
                 raise
@@ -162,14 +160,13 @@ class _Import:
             self._read(Located({}, path.name, problem=str(problem)))
         self._store()
 
-    def _others(self, block: Block, file: str) -> Iterator[Located]:
+    def _others(self, prepared: Prepared, file: str) -> Iterator[Located]:
         """What the lines hold that were not read in bulk."""
-        taken = self.bulk.read(block, file) if is_text(block) else [False] * len(block.lines)
-        for index, is_taken in enumerate(taken):
-            if not is_taken:
-                line = block.line(index)
-                if line.strip():
-                    yield from parse_line(line, file, block.first + index)
+        block = prepared.block
+        for index in (~self.bulk.read(prepared, file)).nonzero()[0].tolist():
+            line = block.line(index)
+            if line.strip():
+                yield from parse_line(line, file, block.first + index)
 
     def _read_other(
         self, located: Located, path: Path, keep_going: bool, waiting: list[Located]

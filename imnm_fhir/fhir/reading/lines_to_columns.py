@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.fhir.reading.holes import How, read_holes
+from imnm_fhir.fhir.reading.holes import How, key_columns, read_holes
 from imnm_fhir.fhir.reading.skeletons import Tokens, as_mask
 from imnm_fhir.fhir.reading.templates import KEY, FromHole, Template
 
@@ -76,8 +76,9 @@ class TemplateColumns:
 
         good = np.ones(len(rows), dtype=bool)
         found: dict[str, pa.Array] = {}
+        source = _Source(tokens, resolve)
         for name, column in self.columns.items():
-            values, readable = _read(column, tokens, rows, places, resolve)
+            values, readable = _read(column, source, rows, places)
             good &= readable
             if values is not None and not name.startswith(CHECK):
                 found[name] = values
@@ -90,8 +91,26 @@ class TemplateColumns:
         return {name: values.filter(mask) for name, values in found.items()}, good
 
 
+@dataclass
+class _Source:
+    """The tokens of a block; keys that were split for one column are kept for the next."""
+
+    tokens: Tokens
+    resolve: Resolve
+    split: dict[bytes, list[Any]] = field(default_factory=dict)
+
+    def values(self, how: How, which: "Positions") -> Any:
+        """The values of some tokens, null where one is not readable."""
+        if how[0] != "key":
+            return read_holes(how, self.tokens.take(which), self.resolve)
+        same = which.tobytes()
+        if same not in self.split:
+            self.split[same] = key_columns(self.tokens.take(which), int(how[2]))
+        return self.split[same][int(how[1])]
+
+
 def _read(
-    column: _Column, tokens: Tokens, rows: "Positions", places: "Positions", resolve: Resolve
+    column: _Column, source: _Source, rows: "Positions", places: "Positions"
 ) -> tuple["pa.Array | None", "Mask"]:
     """A column of the rows, null where a template says nothing of it, and which holes were readable."""
     import numpy as np
@@ -105,9 +124,7 @@ def _read(
     for how, number in column.known_hows.items():
         chosen = filled[hows == number] if len(column.known_hows) > 1 else filled
         if len(chosen):
-            values = read_holes(
-                how, tokens.take(tokens.first[rows[chosen]] + slots[chosen]), resolve
-            )
+            values = source.values(how, source.tokens.first[rows[chosen]] + slots[chosen])
             if values.null_count:
                 readable[chosen[as_mask(values.is_null())]] = False
             parts.append(_empty_as_null(values) if how[0] == "key" else values)

@@ -260,6 +260,7 @@ class _Learning:
         """
         if columns:
             columns = {**columns, **self._said_by_key(), "kind": kind}
+            columns.pop("id", None)  # made of the key when the row is placed
         taken = {each.slot for each in columns.values() if isinstance(each, FromHole)}
         checks = tuple(
             FromHole(index, self._how(index))
