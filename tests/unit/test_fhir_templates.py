@@ -1,5 +1,7 @@
 """Lines taken apart, what their places are, and what is learnt of them."""
 
+from typing import Any
+
 import pytest
 
 from imnm_fhir.fhir import write_json
@@ -11,7 +13,7 @@ from imnm_fhir.fhir.reading.templates import FromHole, Template, learn_or_none
 TEXT = b'{"a":"x","b":[1,{"c":-1.5e3}],"d\\"":"\\\\","e": 7}\n\n{"a":"no end}\n{"a":true}\n'
 CK = {"coding": [{"system": "http://loinc.org", "code": "2157-6"}]}
 QUANTITY = {"value": 7, "system": "http://unitsofmeasure.org", "code": "U/L"}
-OBSERVATION = {
+OBSERVATION: dict[str, Any] = {
     "resourceType": "Observation",
     "id": "o1",
     "status": "final",
@@ -22,7 +24,7 @@ OBSERVATION = {
 }
 
 
-def learnt(resource: dict[str, object]) -> Template | None:
+def learnt(resource: dict[str, Any]) -> Template | None:
     line = write_json(resource)
     tokens = take_apart(line + b"\n")
     count = int(tokens.count[0])
@@ -98,7 +100,7 @@ def test_what_depends_on_two_holes_is_no_template() -> None:
         "valueDateTime": "2019-03-04",
     }
     period = {"start": "2019", "_start": {"extension": [exact]}, "end": "2019"}
-    statement = {
+    statement: dict[str, Any] = {
         "resourceType": "MedicationStatement",
         "id": "m1",
         "status": "active",
