@@ -1,15 +1,18 @@
 """A real FHIR server and the HL7 validator. Without Java tests fail: they are never skipped."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imnm_fhir.server import Connection, connect
 from imnm_fhir.terminology import load_project
 from servers.fhir_server import FhirServer, Setting, start_fhir_server
 from servers.fhir_validator import validate_files
 from servers.java import JavaError
+from tests.integration.faulty_proxy import Proxy, faulty_proxy
 
 ON_DISK = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 
@@ -28,6 +31,26 @@ def fhir_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = start_or_fail(tmp_path_factory.mktemp("fhir-server") / "server.log")
     yield server.url
     server.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> str:
+    """A site that no other test has."""
+    return f"s{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
+
+
+@pytest.fixture
+def proxy(fhir_server: str) -> Iterator[Proxy]:
+    """The one server behind a proxy that does wrong when it is told to."""
+    with faulty_proxy(fhir_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def at_server(fhir_server: str) -> Iterator[Connection]:
+    """The server itself, to count there."""
+    with connect(fhir_server) as connection:
+        yield connection
 
 
 @pytest.fixture
