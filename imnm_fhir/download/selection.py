@@ -116,7 +116,9 @@ def select(connection: Connection, wanted: Wanted, keep_going: bool = False) -> 
 def _of_patients(kind: str, patients: Sequence[str], tag: Tag | None) -> Query:
     if kind == "Patient":
         return next(by_ids(kind, patients, tag))
-    return Query(kind, (("subject", ",".join(f"Patient/{each}" for each in patients)),), tag)
+    return Query(
+        kind, (("subject", ",".join(f"Patient/{escape(each)}" for each in patients)),), tag
+    )
 
 
 def find_patients(connection: Connection, listed: Listed, keep_going: bool) -> list[str]:
