@@ -1,5 +1,6 @@
 """imnm-fhir harmonise: site files to a cohort."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,12 +34,33 @@ def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voi
         cohort = harmonise_files(list(files), site, out, progress=advance, log=log)
     for line in source_lines(cohort.manifest):
         voice.say(line)
+    for line in correction_lines(cohort.manifest):
+        voice.say(line)
     voice.say_some([f"{issue.place()}: {issue.message}" for issue in cohort.issues])
     for line in change_lines(cohort.manifest):
         voice.say(line)
     for patient in cohort.manifest.get("changes", {}).get("withdrawn", ()):
         click.echo(f"withdrawn: {'/'.join([*cohort.sites, patient])}")
     voice.say(f"{out}: {cohort.tables['patients'].num_rows} patients, {len(cohort.issues)} issues")
+
+
+SAID = {
+    "applied": "put on top of the source",
+    "at-source": "dropped, since the source says the same by now",
+    "conflict": "not used, since the source says something else by now: the site is asked",
+    "unreadable": "not used, since the corrected cell cannot be read: the site is asked again",
+    "gone": "not used, since the row or column is not there any more",
+}
+
+
+def correction_lines(manifest: Mapping[str, Any]) -> list[str]:
+    """How many corrections of the site were used, and why others were not."""
+    counts = Counter(
+        state
+        for about in manifest["sites"].values()
+        for state in about.get("corrections", {}).values()
+    )
+    return [f"corrections: {counts[state]} {SAID[state]}" for state in SAID if counts[state]]
 
 
 def source_lines(manifest: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from imnm_fhir.cli.harmonise import correction_lines
 from imnm_fhir.cohort import read_cohort, read_manifest, write_cohort
 from imnm_fhir.errors import FindingsError, ImnmFhirError
 from imnm_fhir.flow import Gate, harmonise_files, pass_gate, take_answers
@@ -58,6 +59,7 @@ def test_an_answer_counts_at_once_and_the_file_stays_as_it_is(made: Path, filled
     assert values(made) == ["4000"]
     assert (made.parent / "site.csv").read_bytes() == before
     assert list(read_manifest(made)["sites"]["here"]["corrections"].values()) == ["applied"]
+    assert correction_lines(read_manifest(made)) == ["corrections: 1 put on top of the source"]
 
 
 def test_where_the_files_are_gone_what_to_do_is_said(made: Path, filled: Path) -> None:
