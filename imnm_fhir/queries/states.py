@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imnm_fhir.harmonise.corrections import AT_SOURCE, CONFLICT, UNREADABLE
+from imnm_fhir.harmonise.corrections import AT_SOURCE, CONFLICT, GONE, UNREADABLE
 from imnm_fhir.queries.answers import CHANGES, Standing
 from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Query
@@ -85,6 +85,10 @@ class _Facts:
             return "answered", "next delivery"
         if UNREADABLE in replayed:
             return "miscorrected", "unreadable"
+        if GONE in replayed:  # an incremental delivery may lack the row; a full one was searched
+            return (
+                ("re-opened", "row not found") if self.this.full else ("answered", "other delivery")
+            )
         return self._answered(answer)
 
     def _replayed(self) -> list[str | None]:

@@ -64,6 +64,12 @@ def test_corrected_and_wrong_again_is_asked_again(tmp_path: Path) -> None:
     assert state(unread) == ("miscorrected", "unreadable")
 
 
+def test_a_correction_whose_row_is_not_found_is_asked_again(tmp_path: Path) -> None:
+    answer(tmp_path, Answer="corrected", New_value="4")
+    asked = round_of(tmp_path, [MRC], "2", applied(tmp_path, "gone"))
+    assert state(asked) == ("re-opened", "row not found")
+
+
 def test_a_source_that_says_something_else_is_a_conflict_even_if_no_rule_minds(
     tmp_path: Path,
 ) -> None:
