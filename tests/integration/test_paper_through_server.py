@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.cohort import read_cohort
+from imnm_fhir.terminology import load_project
 from tests.acceptance.paper import paper_figures
 
 MADRID = Path(str(files("imnm_fhir") / "demo_data" / "madrid"))
@@ -23,12 +24,13 @@ def run(*arguments: object) -> Result:
 def road(fhir_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Madrid harmonised, validated, exported twice to the server, and imported from it."""
     folder = tmp_path_factory.mktemp("road")
+    tag = f"{load_project().base}/site|madrid"
     there, back = folder / "madrid", folder / "back"
     for arguments in (
         ("harmonise", MADRID / "madrid16.csv", "--site", "madrid_en", "--out", there),
         ("validate", there, "--report", folder / "report"),
         ("export", there, "--to", fhir_server),
-        ("import", fhir_server, "--out", back),
+        ("import", fhir_server, "--out", back, "--tag", tag),  # others use this server too
     ):
         result = run(*arguments)
         assert result.exit_code == 0, result.output
