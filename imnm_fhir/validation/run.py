@@ -280,8 +280,9 @@ def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[A
     import numpy as np
     import pandas as pd
 
-    known = pd.Index([f"{site}\0{patient}" for site, patient in patients], dtype="object")
-    keys = frame["site"] + "\0" + frame["patient"]  # nothing where a row has lost its patient
+    known = pd.Index([f"{site}/{patient}" for site, patient in patients], dtype="object")
+    # No site's id holds a slash (a NUL would be lost); nothing where a row has lost its patient.
+    keys = frame["site"] + "/" + frame["patient"]
     return known.get_indexer(pd.Index(keys, dtype="object")).astype(np.int64)
 
 

@@ -51,7 +51,9 @@ def test_a_catalogue_holds(language: str) -> None:
 def test_a_translation_begins_and_ends_as_its_sentence(language: str) -> None:
     """A question stays a question, and what is no sentence gets no full stop."""
     for english, said in load_sentences(language).items():
-        assert (said[0] == " ", said[-1] == "\n") == (english[0] == " ", english[-1] == "\n"), english
+        assert (said[0] == " ", said[-1] == "\n") == (english[0] == " ", english[-1] == "\n"), (
+            english
+        )
         assert english.endswith("?") == said.endswith("?"), (english, said)
         assert english.endswith(".") == said.endswith("."), (english, said)
 

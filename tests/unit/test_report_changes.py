@@ -131,8 +131,9 @@ def test_the_outcomes_are_valid_fhir_without_values() -> None:
     )  # fmt: skip
     bundle = outcome_bundle(validate(given), load_words("en"))
     model = as_model(bundle)
-    assert [each.resource.get_resource_type() for each in model.entry] == ["OperationOutcome"]
-    issues = {each.details.coding[0].code: each for each in model.entry[0].resource.issue}
+    assert {each.resource.get_resource_type() for each in model.entry} == {"OperationOutcome"}
+    found = [each for entry in model.entry for each in entry.resource.issue]
+    issues = {each.details.coding[0].code: each for each in found}
     assert issues["D09.future-birth"].severity == "error"
     assert issues["D09.future-birth"].expression[0].startswith("Patient.where(id='i")
     assert issues["unreadable-number"].severity == "warning"
