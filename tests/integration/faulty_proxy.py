@@ -60,6 +60,11 @@ class Exchange:
         self._body: bytes | None = None
 
     @property
+    def host(self) -> str:
+        """The host and port that the client asked."""
+        return self.headers["Host"]
+
+    @property
     def body(self) -> bytes:
         """The whole body of the request."""
         if self._body is None:
@@ -81,10 +86,11 @@ class Exchange:
         return self.method == "POST" and bool(_TRANSACTION.match(self.body))
 
     def forward(self, path: str | None = None) -> Answer:
-        """What the server answers to it; the connection is reset where the server is away."""
+        """What the server answers to it, unpacked; the connection is reset where the server is away."""
         host, port = urlsplit(self._proxy.upstream).netloc.split(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=_UPSTREAM_SECONDS)
-        headers = {k: v for k, v in self.headers.items() if k.lower() not in _OF_ONE_CONNECTION}
+        left_out = {*_OF_ONE_CONNECTION, "accept-encoding"}
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in left_out}
         try:
             connection.request(self.method, path or self.path, self.body or None, headers)
             got = connection.getresponse()
