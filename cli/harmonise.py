@@ -27,8 +27,8 @@ def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voi
     mapping that does not fit stops before anything is written. Corrections that the site has answered
     (imnm-fhir queries) are put on top; the files stay as they are.
     """
-    from imnm_fhir.deliveries import change_lines
     from imnm_fhir.flow import harmonise_files
+    from imnm_fhir.harmonise.deliveries import change_lines
 
     with voice.progress("cells") as advance:
         cohort = harmonise_files(list(files), site, out, progress=advance, log=log)

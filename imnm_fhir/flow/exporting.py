@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_manifest
-from imnm_fhir.deliveries import INCREMENTAL
 from imnm_fhir.errors import UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
+from imnm_fhir.harmonise.deliveries import INCREMENTAL
 
 if TYPE_CHECKING:
     from imnm_fhir.server import ServerOptions

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write_cohort
-from imnm_fhir.deliveries import INCREMENTAL, changes, put_on_top
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
+from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top
 from imnm_fhir.queries.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping

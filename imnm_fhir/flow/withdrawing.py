@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
 from imnm_fhir.flow.places import is_url
-from imnm_fhir.tombstones import bury, tombstones_beside
+from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
 
 if TYPE_CHECKING:
     from imnm_fhir.server import ServerOptions

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, write_cohort
-from imnm_fhir.tombstones import said_of, tombstones_beside, withdrawn_among
+from imnm_fhir.withdrawal.tombstones import said_of, tombstones_beside, withdrawn_among
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from imnm_fhir.cells import Cells, cells_schema
+from imnm_fhir.cohort.cells import Cells, cells_schema
 from imnm_fhir.harmonise.columns import Converted
 from imnm_fhir.harmonise.facts import FactRows, Work
 from imnm_fhir.harmonise.outcomes import Cell

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cells import find_cells
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.cohort.cells import find_cells
 from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Target
 

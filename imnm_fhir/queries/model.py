@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from imnm_fhir.cells import REASON_OF
+from imnm_fhir.cohort.cells import REASON_OF
 from imnm_fhir.keys import row_key
 
 ANSWERS = ("corrected", "confirmed", "not-available", "not-our-patient", "fixed-in-source")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cells import MISSING, SiteCell, find_cells
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.cohort.cells import MISSING, SiteCell, find_cells
 from imnm_fhir.declarations import Element
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.findings import Place

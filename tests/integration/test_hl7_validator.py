@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from imnm_fhir.definitions import write_definitions
 from imnm_fhir.fhir import write_ndjson
+from imnm_fhir.fhir.definitions import write_definitions
 from tests.roundtrip.sample_rows import every_cohort
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir.cells import SiteCell, cells_schema, find_cells
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_manifest, write_cohort
+from imnm_fhir.cohort.cells import SiteCell, cells_schema, find_cells
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.gate import pass_gate
 from imnm_fhir.harmonise import harmonise_tables

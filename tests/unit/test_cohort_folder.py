@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir import cohort as cohorts
 from imnm_fhir.cohort import Cohort, read_cohort, read_manifest, write_cohort, write_manifest
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.harmonise import harmonise_tables
@@ -28,7 +27,7 @@ def fail_at_issues(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Non
     def failing(issues: object) -> object:
         raise error
 
-    monkeypatch.setattr(cohorts, "_issue_table", failing)
+    monkeypatch.setattr("imnm_fhir.cohort.folder._issue_table", failing)
 
 
 @pytest.mark.parametrize("error", [ImnmFhirError("the disk is full"), KeyboardInterrupt()])

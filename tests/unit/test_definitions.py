@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from imnm_fhir.definitions import fhir_definitions, load_extensions, write_definitions
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.definitions import fhir_definitions, load_extensions, write_definitions
 from imnm_fhir.terminology import load_codes, load_project, mappings
 
 DEFINITIONS = fhir_definitions()

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir.cells import find_cells
 from imnm_fhir.cohort import Cohort, read_cohort
-from imnm_fhir.deliveries import change_lines, changes, put_on_top
+from imnm_fhir.cohort.cells import find_cells
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow import harmonise_files
 from imnm_fhir.harmonise import harmonise_tables
+from imnm_fhir.harmonise.deliveries import change_lines, changes, put_on_top
 from tests.unit.small_site import CK, LONG, SEX, long_table, patients, rows, site, site_text
 
 MAPPING = site(SEX + CK, more=LONG)

@@ -7,7 +7,14 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
-from imnm_fhir.tombstones import FILE, KEY, KEY_FILE, bury, read_tombstones, tombstones_beside
+from imnm_fhir.withdrawal.tombstones import (
+    FILE,
+    KEY,
+    KEY_FILE,
+    bury,
+    read_tombstones,
+    tombstones_beside,
+)
 from tests.unit.small_cohort import cohort, person
 
 ENVIRON: dict[str, str] = {}

@@ -1,12 +1,34 @@
-"""The form of a cohort's manifest: what others may rely on, told at once where somebody edited it."""
+"""The manifest of a cohort and its form: what others may rely on, told at once where somebody edited it."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
-from imnm_fhir.dictionary import TABLES
+from imnm_fhir.dictionary import TABLES, load_dictionary
 
+FORMAT = 1
 SITE_TEXTS = ("name", "country", "language", "cut_off", "kind", "legal_basis")
+
+
+def new_manifest(origin: str, sites: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A manifest without tables; `write_cohort` adds them."""
+    return {
+        "format": FORMAT,
+        "origin": origin,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dictionary_version": load_dictionary().version,
+        "sites": {site: dict(about) for site, about in sites.items()},
+        "tables": {},
+        "issues": None,
+        "cells": None,
+        "validation": None,
+        "stamps": [],
+    }
+
+
+def table_hashes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 by table: what a validation is bound to."""
+    return {name: manifest["tables"][name]["sha256"] for name in TABLES}
 
 
 def manifest_fault(manifest: Mapping[str, Any]) -> str | None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imnm_fhir.cells import Cells
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.cohort.cells import Cells
 from imnm_fhir.compare import compare
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
