@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.harmonise.corrections import Correction, apply_corrections, refuse_foreign
+from imnm_fhir.harmonise.corrected_rows import Correction
+from imnm_fhir.harmonise.corrections import apply_corrections, refuse_foreign
 from imnm_fhir.harmonise.facts import Work, make_facts
 from imnm_fhir.harmonise.origins import cells_of
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING

@@ -97,7 +97,7 @@ class Columns:
         import numpy as np
 
         codes, distinct = self._encode(reading)
-        parts = [_part_cells(reading, given) for given in distinct]
+        parts = [part_cells(reading, given) for given in distinct]
         cells = [cell for several in parts for cell in several] or [NOTHING]
         starts = np.cumsum([0, *(len(several) for several in parts)])
         counts = np.diff(starts)[codes[rows]]
@@ -107,8 +107,8 @@ class Columns:
         return Converted(reading, part_codes, cells), repeated, (within + 1).astype(np.int32)
 
 
-def _part_cells(reading: Reading, given: tuple[Given, ...]) -> list[Cell]:
-    """The cell of each part; a part before a switch is a drug that has ended."""
+def part_cells(reading: Reading, given: tuple[Given, ...]) -> list[Cell]:
+    """The cell of each part of one cell; a part before a switch is a drug that has ended."""
     text, typed = given[0]
     if not text:
         return []

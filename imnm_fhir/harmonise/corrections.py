@@ -4,10 +4,19 @@ The files stay as they are. A correction counts only where the source still hold
 corrects, and where the corrected cell can be read; it then goes the way of every other cell.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imnm_fhir.harmonise.cells import convert_cell
+from imnm_fhir.harmonise.columns import part_cells
+from imnm_fhir.harmonise.corrected_rows import (
+    Correction,
+    choose,
+    facts_at,
+    given_at,
+    has_key,
+)
 from imnm_fhir.harmonise.facts import Work
 from imnm_fhir.harmonise.outcomes import ISSUE, NOT_AVAILABLE, Cell, Given
 from imnm_fhir.harmonise.patients import patient_name
@@ -19,28 +28,6 @@ APPLIED, AT_SOURCE, CONFLICT, UNREADABLE, GONE = (
     "applied", "at-source", "conflict", "unreadable", "gone",
 )  # fmt: skip
 FOREIGN = "the site says that this is not its patient; take the row out of the source"
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What a site says should stand in one cell, and what its source may hold until it does.
-
-    `id` names the entry that says so. The cell is that under `column` in the row of `patient`; in a
-    table of many rows a patient, that whose record the key's `n` begins with. `row` decides where
-    several rows fit. `new` None: not available, missing with that reason. `typed`: `new` is
-    canonical, since a spreadsheet knew its type.
-    """
-
-    id: str
-    patient: str
-    file: str | None
-    sheet: str | None
-    row: int | None
-    n: str | None
-    column: str
-    old: frozenset[str]
-    new: str | None
-    typed: bool = False
 
 
 def apply_corrections(
@@ -55,16 +42,24 @@ def apply_corrections(
     `unreadable`: the corrected cell cannot be read; `gone`: there is no such row or column.
     """
     made, states = list(fitted), {}
-    patients = [_patients(each, mapping, key) for each in fitted]
+    rows = [_rows(each, mapping, key) for each in fitted]
+    delivery = delivery_hash((each.table.file, each.table.sha256) for each in fitted)
     for each in corrections:
         states[each.id] = GONE
-        for place, names in enumerate(patients):
-            header = _header(made[place], each)
-            row = _row(made[place], names, each) if header else None
-            if header is not None and row is not None:
-                made[place], states[each.id] = _settle(made[place], header, row, each)
-                break
+        found = _found(made, fitted, rows, each)
+        at = choose(
+            [(fitted[place], row) for place, row, _ in found], each, each.delivery == delivery
+        )
+        if at is not None:
+            place, row, header = found[at]
+            made[place], states[each.id] = _settle(made[place], header, row, each)
     return made, states
+
+
+def delivery_hash(files: Iterable[tuple[str, str]]) -> str:
+    """What tells one delivery from the next, from the name and SHA-256 of each of its tables."""
+    lines = sorted(f"{name} {sha256}" for name, sha256 in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def refuse_foreign(works: Iterable[Work], foreign: Collection[str]) -> None:
@@ -77,10 +72,34 @@ def refuse_foreign(works: Iterable[Work], foreign: Collection[str]) -> None:
                 work.alive[row] = False
 
 
-def _patients(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> list[str | None]:
+def _rows(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> dict[str, list[int]]:
+    """The rows of each patient."""
     cells = fitted.cells(str(fitted.plan.file.patient))
     names = {text: patient_name(text, mapping, key) for text in set(cells)}
-    return [names[text] for text in cells]
+    found: dict[str, list[int]] = {}
+    for row, text in enumerate(cells):
+        if (name := names[text]) is not None:
+            found.setdefault(name, []).append(row)
+    return found
+
+
+def _found(
+    made: Sequence[TablePlan],
+    source: Sequence[TablePlan],
+    rows: Sequence[Mapping[str, Sequence[int]]],
+    correction: Correction,
+) -> list[tuple[int, int, str]]:
+    """Every cell that may be meant: its table, row and header.
+
+    The key is looked for with the corrections so far (of a date, say) and in the source as it is.
+    """
+    found = []
+    for place, mine in enumerate(rows):
+        header = _header(source[place], correction)
+        for row in mine.get(correction.patient, ()) if header else ():
+            if has_key(made[place], row, correction) or has_key(source[place], row, correction):
+                found.append((place, row, str(header)))
+    return found
 
 
 def _header(fitted: TablePlan, correction: Correction) -> str | None:
@@ -92,25 +111,6 @@ def _header(fitted: TablePlan, correction: Correction) -> str | None:
         return correction.column
     same = [each for each in columns if fold(each) == fold(correction.column)]
     return same[0] if len(same) == 1 else None
-
-
-def _row(fitted: TablePlan, names: Sequence[str | None], correction: Correction) -> int | None:
-    """The place of the row; where several fit, that with the same row number, else none."""
-    rows = [row for row, name in enumerate(names) if name == correction.patient]
-    file = fitted.plan.file
-    if file.record and correction.n:
-        records = fitted.cells(file.record)
-        rows = [row for row in rows if _is_record(correction.n, records[row])]
-    if len(rows) > 1:
-        same = [row for row in rows if fitted.table.row_numbers[row] == correction.row]
-        header = str(_header(fitted, correction))
-        held = [row for row in same or rows if fitted.table.columns[header][row] in correction.old]
-        rows = held if len(held) == 1 else same
-    return rows[0] if len(rows) == 1 else None
-
-
-def _is_record(n: str, record: str) -> bool:
-    return bool(record) and (n == record or n.startswith(f"{record}."))
 
 
 def _settle(
@@ -132,16 +132,16 @@ def _settle(
 
 
 def _cells(fitted: TablePlan, header: str, row: int, own: Given) -> list[Cell]:
-    """What every reading of the column makes of the cell."""
-    found = []
-    for reading in fitted.plan.readings:
-        if fitted.headers.get(reading.column) != header:
-            continue
-        others = [
-            Given(fitted.cells(name)[row], row in fitted.typed(name))
-            for name in reading.columns[1:]
-        ]
-        found.append(convert_cell(reading, (own, *others)))
+    """What every reading of the column makes of the cell in this row."""
+    plan, found = fitted.plan, []
+    readings = [each for fact in facts_at(fitted, row) for each in fact.readings]
+    readings += [each.unit_column for each in readings if each.unit_column]
+    readings += [fact.when for fact in plan.facts if fact.when]
+    readings += [plan.time_point] if plan.time_point else []
+    for reading in dict.fromkeys(readings):
+        if fitted.headers.get(reading.column) == header:
+            given = (own, *given_at(fitted, reading, row)[1:])
+            found += part_cells(reading, given) if own.text else [convert_cell(reading, given)]
     return found
 
 

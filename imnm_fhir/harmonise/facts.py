@@ -171,9 +171,23 @@ def fact_at(work: Work, fact: FactPlan, row: int) -> Fact:
     if time_point is None and work.time_point is not None:
         cell = work.time_point.cells[work.time_point.codes[row]]
         time_point = str(cell.fields.get("time_point") or "") or None
-    record = work.records[row] if work.records else None
-    n = ".".join(part for part in (record, fact.n) if part) or None
+    first = work.records[row] if work.records else None
+    if time_point is None and fact.by_date_in(work.fitted.plan):
+        first = _date_at(work, fact, row)
+    n = ".".join(part for part in (first, fact.n) if part) or None
     return Fact(fact.element.table, fact.element.name, time_point, n)
+
+
+def _date_at(work: Work, fact: FactPlan, row: int) -> str | None:
+    """The date that tells the row of a series from the others, where it can be read."""
+    if "date" in fact.constants:
+        return str(fact.constants["date"])
+    for reading in fact.readings:
+        if reading.field == "date":
+            converted = work.columns.convert(reading)
+            if said := converted.cells[converted.codes[row]].fields.get("date"):
+                return str(said)
+    return None
 
 
 def _note_reasons(
@@ -336,10 +350,9 @@ def _n(
     import pyarrow.compute as pc
 
     size, parts = len(kept.rows), []
-    by_date = fact.element.key_by == "date" and not work.fitted.plan.one_per_patient
     if work.records is not None:
         parts.append(pa.array([work.records[row] for row in kept.rows], pa.string()))
-    elif by_date and dates is not None:
+    elif fact.by_date_in(work.fitted.plan) and dates is not None:
         parts.append(pc.if_else(time_points.is_null(), dates, pa.scalar(None, pa.string())))
     if fact.n is not None:
         parts.append(pa.repeat(pa.scalar(fact.n), size))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from imnm_fhir.harmonise.corrections import Correction
+from imnm_fhir.harmonise.corrected_rows import Correction
 from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Target
 
@@ -123,6 +123,10 @@ def corrections_of(log: Log) -> list[Correction]:
                 old=frozenset(olds[cell_key(entry)] - {entry.get("new")}),
                 new=entry.get("new"),
                 typed=bool(entry.get("typed")),
+                element=cell.element,
+                time_point=cell.time_point,
+                delivery=entry.get("delivery"),
+                loose=cell.only is not None,
             )
         )
     return found

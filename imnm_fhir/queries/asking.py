@@ -1,6 +1,5 @@
 """One round of the loop: what a validation found, what was answered, and so what is asked now."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from imnm_fhir.cohort import Cohort, table_hashes
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Validation
+from imnm_fhir.harmonise.corrections import delivery_hash
 from imnm_fhir.languages import SOURCE, known_languages, translate
 from imnm_fhir.queries.answers import Standing, asked_entries, standing_answers, threads
 from imnm_fhir.queries.causes import queries_of
@@ -54,12 +54,11 @@ def site_language(cohort: Cohort) -> str:
 
 def delivery_id(manifest: Mapping[str, Any]) -> str:
     """What tells one delivery from the next: the hash of its files."""
-    files = sorted(
-        f"{source['file']} {source['sha256']}"
+    return delivery_hash(
+        (source["file"], source["sha256"])
         for about in manifest["sites"].values()
         for source in about.get("sources") or []
     )
-    return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
 
 
 def delivery_number(log: Log, delivery: str) -> int:

@@ -30,7 +30,7 @@ def queries_of(
     rules = {each.rule.id: each.rule for each in validation.rules}
     found = list(_found(validation, cohort, asking))
     columns, left = _columns(found, asking, cohort, language, rules)
-    groups = _grouped(left, known)
+    groups = _grouped(_told_apart(left), known)
     made = columns + [_query(each, asking, language, rules, known) for each in groups]
     return sorted(made, key=lambda each: _rank(each, asking, list(rules)))
 
@@ -137,6 +137,34 @@ def _grouped(found: Sequence[Found], known: Collection[str]) -> list[list[Found]
     for mine in by_patient.values():
         groups += _settled_together(mine, known)
     return groups
+
+
+def _told_apart(found: Sequence[Found]) -> list[Found]:
+    """The findings, their own cells told apart by where they stand if their keys do not.
+
+    Two cells whose rows have no key that can be read (both without a date) are two questions.
+    """
+    places: dict[Ident, set[str]] = defaultdict(set)
+    for each in found:
+        places[_key(each)].add(_where(each))
+    return [
+        each if len(places[_key(each)]) == 1
+        else replace(each, targets=(replace(each.own, only=_where(each)), *each.targets[1:]))
+        for each in found
+    ]  # fmt: skip
+
+
+def _key(found: Found) -> Ident:
+    return (found.finding.site, found.finding.patient, *found.own.key)
+
+
+def _where(found: Found) -> str:
+    """The place of a cell; nothing where the row itself is in doubt: by its patient, or a blank cell."""
+    own = found.own
+    if own.element is None and own.word in (None, "", found.finding.patient):
+        return ""
+    where = (own.file, own.sheet, own.row, own.column)
+    return " ".join(str(each) for each in where if each is not None)
 
 
 def _settled_together(found: Sequence[Found], known: Collection[str]) -> list[list[Found]]:

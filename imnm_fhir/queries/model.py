@@ -18,7 +18,8 @@ class Target:
     """One cell that a query is about, or that its rules read beside it.
 
     The key (patient, table, element, time_point, n, field) finds it in any delivery; file, sheet, row
-    and header say where it stands in this one, `word` what the site wrote there (None: blank).
+    and header say where it stands in this one, `word` what the site wrote there (None: blank). `only`
+    says where it stands if another cell has the same key, since no key of its row could be read.
     """
 
     table: str | None
@@ -32,12 +33,14 @@ class Target:
     column: str | None = None
     word: str | None = None
     value: str | None = None
+    only: str | None = None
 
     @property
     def key(self) -> tuple[str | None, ...]:
         """What makes it the same cell in the next delivery."""
         last = REASON_OF.get(self.field, self.field) if self.field else self.column
-        return (self.table, self.element, self.time_point, self.n, last)
+        key = (self.table, self.element, self.time_point, self.n, last)
+        return key if self.only is None else (*key, self.only)
 
     @property
     def said(self) -> str:

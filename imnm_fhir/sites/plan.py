@@ -115,6 +115,12 @@ class FactPlan:
         """The reading whose cell holds several facts, if there is one."""
         return next((each for each in self.readings if each.split or each.switch), None)
 
+    def by_date_in(self, plan: "FilePlan") -> bool:
+        """Whether the date tells its rows apart: in a table of several rows a patient without records."""
+        return (
+            self.element.key_by == "date" and not plan.one_per_patient and plan.file.record is None
+        )
+
 
 @dataclass(frozen=True)
 class FilePlan:

@@ -11,7 +11,7 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow import harmonise_files
 from imnm_fhir.harmonise import harmonise_tables
 from imnm_fhir.harmonise.deliveries import change_lines, changes, put_on_top
-from tests.unit.small_site import CK, LONG, SEX, long_table, patients, rows, site, site_text
+from tests.unit.small_site import CK, DATED, LONG, SEX, long_table, patients, rows, site, site_text
 
 MAPPING = site(SEX + CK, more=LONG)
 FIRST = {"CPK": ["5", "6", "x7"]}
@@ -102,3 +102,16 @@ def test_who_is_gone_is_told_and_named_in_no_file(tmp_path: Path) -> None:
     assert second.manifest["changes"]["withdrawn"] == ["CANARY"]
     assert read_cohort(out).manifest["changes"]["withdrawn"] == 1
     assert not any(b"CANARY" in path.read_bytes() for path in out.rglob("*") if path.is_file())
+
+
+def test_an_unreadable_cell_of_a_dated_row_is_settled_when_the_row_comes_again() -> None:
+    dated = site(SEX + CK, more=DATED)
+    people = patients({"CPK": ["5"]})
+
+    def delivery(ck: str, kind: str) -> Cohort:
+        lines = (("P1", "", "04/03/2019", ck),)
+        return harmonise_tables([people, long_table(*lines)], replace(dated, kind=kind))
+
+    first = delivery("1o", "full")
+    assert [(each.rule, each.n) for each in first.issues] == [("number-with-text", "2019-03-04")]
+    assert put_on_top(first, delivery("10", "incremental")).issues == ()

@@ -6,7 +6,7 @@ import pytest
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.harmonise import harmonise_tables
-from imnm_fhir.harmonise.corrections import Correction
+from imnm_fhir.harmonise.corrected_rows import Correction
 from tests.unit.small_site import CK, LONG, SEX, issues, long_table, patients, rows, site
 
 DATE = '"Nac" = { element = "birth_date" }\n'

@@ -132,3 +132,12 @@ def test_neutral_leaves_the_evidence_out_and_keeps_the_wording(tmp_path: Path) -
     (entry,) = round_of(tmp_path, [MRC], neutral=True).log.of("asked")
     assert entry["evidence"] is None
     assert entry["question"] == "Which grade does your source give, and on which scale?"
+
+
+def test_two_cells_whose_rows_have_no_key_are_two_questions() -> None:
+    first, second = asked(
+        *(replace(issue("number", row, "CK", "1o"), patient="P1") for row in (2, 9))
+    )
+    assert first.id != second.id
+    assert first.target.key != second.target.key
+    assert {each.target.row for each in (first, second)} == {2, 9}
