@@ -1,7 +1,7 @@
 """The dictionary as text for people."""
 
 from imnm_fhir.dictionary import Element, load_dictionary
-from imnm_fhir.drugs import drug_words
+from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.errors import UsageError
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.sites.faults import near

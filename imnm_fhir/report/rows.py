@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from imnm_fhir.declarations import Code, Element
-from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.dictionary import Code, Element, load_dictionary
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
 from imnm_fhir.report.words import Words

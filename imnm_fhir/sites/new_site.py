@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import Element, load_dictionary
-from imnm_fhir.drugs import drug_words
+from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.sites.fields import kind_of
 from imnm_fhir.sites.headers import Match, match_header
 from imnm_fhir.sites.mapping import FILL_IN

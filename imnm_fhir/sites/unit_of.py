@@ -5,9 +5,9 @@ from functools import lru_cache
 
 from imnm_fhir.dictionary import Element
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.measures import measure
 from imnm_fhir.sites.plan import SourceUnit
 from imnm_fhir.units import factor, is_times_upper_limit, ucum
+from imnm_fhir.units.measures import measure
 
 IN_HEADER = re.compile(r"(?:\(([^()]+)\)|\[([^\[\]]+(?:\[[^\[\]]+\][^\[\]]*)?)\])\s*$")
 PER_TIME = ("s", -1)  # the second, UCUM's base unit of time, below the line

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from imnm_fhir.dictionary import Dictionary, Element, ValueSet, load_dictionary
-from imnm_fhir.drugs import drug_words
+from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import listed, near
 from imnm_fhir.sites.mapping import FILL_IN, SiteMapping, Words

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.cohort.cells import MISSING, SiteCell, find_cells
-from imnm_fhir.declarations import Element
-from imnm_fhir.dictionary import TABLES, load_dictionary
+from imnm_fhir.dictionary import TABLES, Element, load_dictionary
 from imnm_fhir.findings import Place
 from imnm_fhir.validation.checks import At, Check
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from imnm_fhir.dictionary import TABLES
-from imnm_fhir.drugs import drug_words
+from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.harmonise import harmonise_tables
 from imnm_fhir.readers import read_tables

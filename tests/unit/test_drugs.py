@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir import drugs
-from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.drugs import drug_words, procedure_words
+from imnm_fhir.dictionary import drugs, load_dictionary
+from imnm_fhir.dictionary.drugs import drug_words, procedure_words
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.values import Unreadable, fold, read_word
 from imnm_fhir.values.words import fold_words, read_synonyms

@@ -15,10 +15,10 @@ PACKAGE = "imnm_fhir"
 LAYERS = (
     ("errors", "issues", "mappings", "expectations"),
     ("engine", "keys", "languages", "pseudonyms", "terminology", "written"),
-    ("values", "measures"),
+    ("values",),
     ("units",),
-    ("declarations", "dictionary", "study"),
-    ("drugs", "readers"),
+    ("dictionary", "study"),
+    ("readers",),
     ("shapes",),
     ("aggregates", "elements", "sites"),
     ("cohort", "findings"),

@@ -1,6 +1,6 @@
 """What the dictionary declares: tables, value sets, elements, and the lookups over them.
 
-`imnm_fhir.dictionary` reads them from `mappings/dictionary/`; nothing here reads a file.
+`load` reads them from `mappings/dictionary/`; nothing here reads a file.
 """
 
 from collections.abc import Iterable, Mapping

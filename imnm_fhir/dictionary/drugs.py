@@ -8,8 +8,8 @@ up exactly (case, accents and spaces apart), never nearly.
 from collections.abc import Container, Iterator
 from functools import cache
 
-from imnm_fhir.declarations import Code
-from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.dictionary.declarations import Code
+from imnm_fhir.dictionary.load import load_dictionary
 from imnm_fhir.errors import Problems
 from imnm_fhir.values.words import fold_words, read_synonyms
 

@@ -1,4 +1,4 @@
-"""Units: local spellings to UCUM codes, and exact factors between commensurable ones.
+"""Local spellings to UCUM codes, and exact factors between commensurable ones.
 
 The units themselves are in `mappings/units.toml`, their spellings in `mappings/synonyms/units.csv`.
 """
@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.measures import Measure, load_units, measure
+from imnm_fhir.units.measures import Measure, load_units, measure
 from imnm_fhir.values import canonical_number, fold
 from imnm_fhir.values.numbers import DECIMALS, too_precise
 from imnm_fhir.values.words import read_synonyms

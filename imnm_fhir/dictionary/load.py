@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from imnm_fhir.declarations import (
+from imnm_fhir.dictionary.declarations import (
     PROVENANCE,
     TABLES,
     TYPES,
@@ -29,22 +29,6 @@ from imnm_fhir.declarations import (
 )
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.terminology import Coding, load_codes, load_project, mappings, parse_coding
-
-__all__ = [
-    "PROVENANCE",
-    "TABLES",
-    "TYPES",
-    "Code",
-    "Dictionary",
-    "Element",
-    "Range",
-    "Table",
-    "ValueSet",
-    "fold_header",
-    "header_names",
-    "load_dictionary",
-    "read_dictionary",
-]
 
 ELEMENT_KEYS = (
     "definition", "type", "labels", "names", "columns", "codes", "also", "unit", "units", "enzyme",
