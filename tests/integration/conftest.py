@@ -9,10 +9,10 @@ import pytest
 
 from imnm_fhir.server import Connection, connect
 from imnm_fhir.terminology import load_project
+from servers.faulty_proxy import Proxy, faulty_proxy
 from servers.fhir_server import FhirServer, Setting, start_fhir_server
 from servers.fhir_validator import validate_files
 from servers.java import JavaError
-from tests.integration.faulty_proxy import Proxy, faulty_proxy
 
 ON_DISK = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 

@@ -14,13 +14,13 @@ import pytest
 
 from imnm_fhir.server import Connection, ServerOptions, connect
 from imnm_fhir.transfer import TransferStoppedError
-from servers.fhir_server import FhirServer
-from tests.integration.faulty_proxy import (
+from servers.faulty_proxy import (
     Exchange,
     Proxy,
     faulty_proxy,
     pass_through,
 )
+from servers.fhir_server import FhirServer
 from tests.integration.small_delivery import check_once, cohort, export
 
 OBSERVATIONS = 54  # with five patients and a clinic: 60 resources, about 14 requests

@@ -15,9 +15,7 @@ from imnm_fhir.compare import compare
 from imnm_fhir.server import connect
 from imnm_fhir.terminology import load_project
 from imnm_fhir.transfer import transfer
-from tests.acceptance.canaries import MAPPING
-from tests.acceptance.command_line import MAIN, Ran, done, run, run_python
-from tests.integration.faulty_proxy import (
+from servers.faulty_proxy import (
     Answer,
     Exchange,
     Proxy,
@@ -31,6 +29,8 @@ from tests.integration.faulty_proxy import (
     reset_in_answer,
     truncate,
 )
+from tests.acceptance.canaries import MAPPING
+from tests.acceptance.command_line import MAIN, Ran, done, run, run_python
 
 SITE = "import-faults"
 PATIENTS = 60

@@ -6,7 +6,7 @@ import pytest
 
 from imnm_fhir.server import Connection, ServerOptions, connect
 from imnm_fhir.transfer import Transferred
-from tests.integration.faulty_proxy import Exchange, Proxy, outcome
+from servers.faulty_proxy import Exchange, Proxy, outcome
 from tests.integration.small_delivery import check_once, cohort, export, held
 
 BAD = "1931-13-45"  # no date, and a canary

@@ -11,7 +11,7 @@ import pytest
 
 from imnm_fhir.server import Connection, ServerOptions, connect
 from imnm_fhir.transfer import Transferred, TransferStoppedError
-from tests.integration.faulty_proxy import (
+from servers.faulty_proxy import (
     Answer,
     Exchange,
     Proxy,
