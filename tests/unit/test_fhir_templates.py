@@ -109,3 +109,8 @@ def test_what_depends_on_two_holes_is_no_template() -> None:
     }  # fmt: skip
     assert learnt(statement) is not None
     assert learnt(statement | {"effectivePeriod": period}) is None
+
+
+@pytest.mark.parametrize("ident", [["o1"], {"value": "o1"}, 7, None])
+def test_an_id_that_is_no_text_is_no_template(ident: Any) -> None:
+    assert learnt(OBSERVATION | {"id": ident}) is None

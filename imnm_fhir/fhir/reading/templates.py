@@ -68,6 +68,8 @@ def learn(line: bytes, slots: tuple[Slot, ...], reader: ResourceReader) -> Templ
     kind = kind_of(resource)
     if kind not in kinds() or any(key in resource for key in ELSEWHERE):
         return _of_another_kind(kind, resource, reader)
+    if not isinstance(resource.get(IDENTITY, ""), str):  # which is no id
+        return None
     learnt = _Learning(resource, slots, reader, {})
     marked, same, plain = (
         learnt.read(learnt.different),
