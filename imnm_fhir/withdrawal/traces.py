@@ -1,6 +1,7 @@
 """The search that proves an absence: every file under a place that still names a patient."""
 
 import gzip
+import os
 import re
 import sqlite3
 import tempfile
@@ -33,7 +34,10 @@ def holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
         return any(_found(stream, pattern) for stream in _streams(path)) or _in_tables(
             path, pattern
         )
-    except FileNotFoundError:  # removed meanwhile
+    except (
+        FileNotFoundError,
+        zipfile.BadZipFile,
+    ):  # removed meanwhile; only begins like an archive
         return False
 
 
@@ -41,7 +45,10 @@ def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
     elif place.is_dir():
-        yield from (path for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+        # Not rglob: it ends with an error where another command removes its folder meanwhile.
+        for top, _, names in os.walk(place):
+            paths = (Path(top) / name for name in names)
+            yield from (path for path in paths if path.is_file() and not path.is_symlink())
 
 
 def _streams(path: Path) -> Iterator[IO[bytes]]:

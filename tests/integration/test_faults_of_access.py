@@ -15,8 +15,7 @@ from imnm_fhir.server.signing import make_signing_key
 from imnm_fhir.terminology import load_project
 from imnm_fhir.transfer import TransferStoppedError
 from imnm_fhir.validation import validate_folder
-from tests.acceptance.command_line import Ran, contents, run
-from tests.integration.faulty_proxy import (
+from servers.faulty_proxy import (
     Exchange,
     Proxy,
     Script,
@@ -29,6 +28,7 @@ from tests.integration.faulty_proxy import (
     pass_through,
     reset_in_answer,
 )
+from tests.acceptance.command_line import Ran, contents, run
 from tests.integration.small_delivery import check_once, cohort, export
 from tests.unit.small_cohort import cohort as made
 from tests.unit.small_cohort import person

@@ -1,11 +1,14 @@
 """The search that proves an absence finds a patient in whatever form a file has."""
 
 import gzip
+import re
+import shutil
 import sqlite3
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,3 +80,27 @@ def test_what_is_no_patient_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises((UsageError, ImnmFhirError)) as refused:
         parse_person(text)
     assert "MAD-03" not in str(refused.value).replace("such as madrid/MAD-03", "")
+
+
+def test_a_folder_that_another_command_removes_meanwhile_is_no_error(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "file.txt").write_text(f"{TEXT} in {folder.name}")
+    pattern = WHO.pattern()
+
+    class Removing:
+        def search(self, seen: bytes) -> object:
+            for folder in folders if b" in " in seen else ():
+                if not seen.endswith(folder.name.encode()):
+                    shutil.rmtree(folder, ignore_errors=True)
+            return pattern.search(seen)
+
+    found = find_traces([tmp_path], cast("re.Pattern[bytes]", Removing()))
+    assert len(found) == 1 and found[0].exists()
+
+
+def test_what_only_begins_like_an_archive_is_read_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 cut off")
+    (tmp_path / "b.xlsx").write_bytes(b"PK\x03\x04 " + TEXT.encode())
+    assert find_traces([tmp_path], WHO.pattern()) == [tmp_path / "b.xlsx"]
