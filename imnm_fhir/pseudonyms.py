@@ -7,12 +7,12 @@ would make other patients of the same ones, is refused.
 import hashlib
 import hmac
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.owner import is_open_to_others
 
 KEY = "IMNM_FHIR_PSEUDONYM_KEY"
 KEY_FILE = "IMNM_FHIR_PSEUDONYM_KEY_FILE"
@@ -37,19 +37,14 @@ def read_pseudonym_key(environ: Mapping[str, str] = os.environ) -> bytes | None:
 
 def _read_file(path: Path) -> str:
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ImnmFhirError(f"{KEY_FILE}: {path}: cannot be read: {reason}; check it") from None
-    if _has_permissions() and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if is_open_to_others(status):
         raise ImnmFhirError(f"{KEY_FILE}: {path}: others may read it; run chmod 600 on it")
     return text
-
-
-def _has_permissions() -> bool:
-    """Whether the system has POSIX permissions (Windows has others, which chmod does not show)."""
-    return os.name == "posix"
 
 
 def _checked(text: str, place: str) -> bytes:

@@ -3,11 +3,12 @@
 They stand beside the five tables and stay at the site: no export and no pool holds them.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from imnm_fhir.owner import make_private_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,7 +103,7 @@ def write_cells(cells: Cells, path: Path, row_group: int) -> int:
     """Write the cells as Parquet into a file that its owner alone may read; the number of them."""
     import pyarrow.parquet as pq
 
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    make_private_file(path)
     table = _compact(cells.table())
     pq.write_table(table, path, compression="zstd", row_group_size=row_group)
     return int(table.num_rows)

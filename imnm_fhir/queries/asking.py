@@ -7,10 +7,10 @@ from secrets import token_hex
 from typing import Any
 
 from imnm_fhir.cohort import Cohort, table_hashes
-from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Validation
 from imnm_fhir.harmonise.corrections import delivery_hash
 from imnm_fhir.languages import SOURCE, known_languages, translate
+from imnm_fhir.owner import make_private_folder
 from imnm_fhir.queries.answers import Standing, asked_entries, standing_answers, threads
 from imnm_fhir.queries.causes import queries_of
 from imnm_fhir.queries.columns import WORDS
@@ -116,12 +116,7 @@ def write_queries(asked: Asked, folder: Path, language: str, neutral: bool) -> t
 
     A folder made here is readable by its owner only.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImnmFhirError(
-            f"{folder}: cannot be made ({error.strerror}); choose another"
-        ) from None
+    make_private_folder(folder, "choose another")
     return write_lists(folder, asked.listed, asked.code, language, neutral)
 
 

@@ -5,10 +5,8 @@ beside the cohort's folder (`<cohort>.queries/log.jsonl`), survives the next del
 patients: it stays at the site.
 """
 
-import getpass
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.written import alone_in, reason, replace_atomically
+from imnm_fhir.owner import make_private_file, make_private_folder, user_name
+from imnm_fhir.written import alone_in, replace_atomically
 
 LOG = "log.jsonl"
 Entry = dict[str, Any]
@@ -126,10 +125,7 @@ def append(log: Log, entries: Iterable[Mapping[str, Any]]) -> Log:
     new = list(entries)
     if not new:
         return log
-    try:
-        log.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImnmFhirError(f"{log.folder}: cannot be made: {reason(error, log.folder)}") from None
+    make_private_folder(log.folder, "check permissions and the space on the disk")
     with alone_in(log.folder):
         if read_log(log.folder).head != log.head:
             raise ImnmFhirError(
@@ -142,7 +138,7 @@ def append(log: Log, entries: Iterable[Mapping[str, Any]]) -> Log:
 
 def _linked(log: Log, new: Iterable[Mapping[str, Any]]) -> list[Entry]:
     linked: list[Entry] = []
-    at, user, before = datetime.now(UTC).isoformat(timespec="seconds"), _user(), log.head
+    at, user, before = datetime.now(UTC).isoformat(timespec="seconds"), user_name(), log.head
     for each in new:
         entry = {**each, "seq": len(log.entries) + len(linked), "prev": before, "at": at}
         entry |= {"user": user}
@@ -151,17 +147,10 @@ def _linked(log: Log, new: Iterable[Mapping[str, Any]]) -> list[Entry]:
     return linked
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a system without names for its users
-        return str(os.getuid()) if hasattr(os, "getuid") else ""
-
-
 def _write(path: Path, entries: Iterable[Entry]) -> None:
     text = "".join(f"{_text(each)}\n" for each in entries)
     with replace_atomically(path) as unfinished:
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        make_private_file(unfinished)
         unfinished.write_text(text, "utf-8")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError, UsageError
+from imnm_fhir.owner import make_private_file
 from imnm_fhir.queries.answers import asked_entries, standing_answers
 from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Query, query_id
@@ -133,7 +134,7 @@ def write_packet(packet: Packet, path: Path) -> None:
         **vars(packet),
     }
     with replace_atomically(path) as unfinished:
-        unfinished.touch(mode=0o600)
+        make_private_file(unfinished)
         unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Validation
+from imnm_fhir.owner import make_private_folder
 from imnm_fhir.queries.asking import Asked
 from imnm_fhir.report.changes import (
     FINDINGS,
@@ -71,7 +72,7 @@ def write_report(
     before = _previous(previous, folder, cohort)
     changes = changes_since(validation.findings, before) if before else None
     page = report_page(validation, cohort, words, changes, asked)
-    _make_private(folder)
+    make_private_folder(folder, "choose another --report")
     written = Written(
         page=folder / "report.html",
         csv=folder / "findings.csv",
@@ -109,15 +110,6 @@ def _previous(chosen: Path | None, folder: Path, cohort: Cohort) -> Mapping[str,
             f"{', '.join(cohort.sites)}; name an earlier report of the same sites"
         )
     return record
-
-
-def _make_private(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise ImnmFhirError(
-            f"{folder}: cannot be made ({error.strerror}); choose another --report"
-        ) from None
 
 
 def _write_text(path: Path, text: str) -> None:

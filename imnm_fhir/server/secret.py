@@ -1,11 +1,11 @@
 """Where a secret is read from: the environment, a file of one's own, or the system's keyring."""
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from imnm_fhir.errors import UsageError
+from imnm_fhir.owner import is_open_to_others
 
 KEYRING = "IMNM_FHIR_KEYRING_SERVICE"
 
@@ -45,11 +45,6 @@ def read_secret_file(path: Path, name: str) -> str:
     if not secret:
         raise UsageError(f"{name}: {path} is empty: write the secret into it")
     return secret
-
-
-def is_open_to_others(status: os.stat_result) -> bool:
-    """Return whether others may read or change a file (Windows does not say it in this way)."""
-    return os.name == "posix" and bool(status.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def _from_keyring(service: str, name: str) -> str:

@@ -1,7 +1,6 @@
 """The private key of a SMART client: read, used to sign, and its public half to register."""
 
 import json
-import os
 import secrets
 import warnings
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import UsageError
+from imnm_fhir.owner import make_private_file
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
@@ -97,9 +97,8 @@ def write_signing_key(path: Path, algorithm: str, password: str = "") -> None:
     """
     pem, _ = make_signing_key(algorithm, password)
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(opened, "w", encoding="ascii") as file:
-            file.write(pem)
+        make_private_file(path)
+        path.write_text(pem, "ascii")
     except FileExistsError:
         raise UsageError(f"{path}: is there already: choose another name") from None
     except OSError as error:

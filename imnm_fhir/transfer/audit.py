@@ -3,7 +3,6 @@
 Types, ids (hashes of keys), counts, statuses and times; never a value, a key or a word of a patient.
 """
 
-import getpass
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.owner import user_name
 
 
 class Audit:
@@ -23,7 +23,7 @@ class Audit:
         """Note who works on which machine; nothing is written yet."""
         self._path = path
         self._lock = threading.Lock()
-        self._who = {"user": _user(), "host": platform.node(), "server": server}
+        self._who = {"user": user_name(), "host": platform.node(), "server": server}
 
     def write(self, event: str, **about: object) -> None:
         """Add one line; it is on disk, or at the system, when this returns.
@@ -58,13 +58,6 @@ class Audit:
             "request", action=action, type=kind, ids=list(ids), results=dict(results),
             status=status, seconds=round(seconds, 3),
         )  # fmt: skip
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name for this user id
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
 def _program() -> str:

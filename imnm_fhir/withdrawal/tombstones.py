@@ -10,7 +10,6 @@ import hmac
 import json
 import os
 import secrets
-import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.keys import row_key
+from imnm_fhir.owner import is_open_to_others, make_private_file
 from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _key(path: Path, environ: Mapping[str, str]) -> bytes | None:
     text = environ.get(KEY)
     place = path.with_name(KEY_FILE)
     if text is None and place.exists():
-        if os.name == "posix" and place.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if is_open_to_others(place.stat()):
             raise ImnmFhirError(f"{place}: others may read it; run chmod 600 on it")
         text = place.read_text("utf-8")
     if text is None:
@@ -136,9 +136,8 @@ def _make_key(path: Path) -> bytes:
     """A new key, in a file that only its owner can read."""
     text = secrets.token_hex(32)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        make_private_file(path)
+        path.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise ImnmFhirError(f"{path}: cannot be written ({error.strerror})") from None
     return text.encode()
