@@ -11,7 +11,15 @@ from imnm_fhir.errors import ImnmFhirError, ServerError
 from imnm_fhir.keys import row_key
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.server.pages import read_resource
-from imnm_fhir.server.search import CHUNK, Query, Tag, by_ids, escape, pages, post_search
+from imnm_fhir.server.search import (
+    CHUNK,
+    Query,
+    Tag,
+    by_ids,
+    escape_search_value,
+    pages,
+    post_search,
+)
 from imnm_fhir.server.spool import Spool
 from imnm_fhir.terminology import load_project
 
@@ -117,7 +125,9 @@ def _of_patients(kind: str, patients: Sequence[str], tag: Tag | None) -> Query:
     if kind == "Patient":
         return next(by_ids(kind, patients, tag))
     return Query(
-        kind, (("subject", ",".join(f"Patient/{escape(each)}" for each in patients)),), tag
+        kind,
+        (("subject", ",".join(f"Patient/{escape_search_value(each)}" for each in patients)),),
+        tag,
     )
 
 
@@ -130,7 +140,7 @@ def find_patients(connection: Connection, listed: Listed, keep_going: bool) -> l
     found: dict[tuple[str, str], list[str]] = {}
     for at in range(0, len(wanted), CHUNK):
         chunk = wanted[at : at + CHUNK]
-        searched = ",".join("|".join(map(escape, each)) for each in chunk)
+        searched = ",".join("|".join(map(escape_search_value, each)) for each in chunk)
         response = post_search(connection, "Patient", {"identifier": searched, "_count": "500"})
         for page, _ in pages(connection, response, "Patient"):
             for entry in page.entries:

@@ -149,7 +149,9 @@ def count_query(connection: Connection, query: Query) -> int | None:
 def by_ids(kind: str, idents: Sequence[str], tag: Tag | None) -> Iterator[Query]:
     """Searches for resources by their ids."""
     for at in range(0, len(idents), CHUNK):
-        yield Query(kind, (("_id", ",".join(map(escape, idents[at : at + CHUNK]))),), tag)
+        yield Query(
+            kind, (("_id", ",".join(map(escape_search_value, idents[at : at + CHUNK]))),), tag
+        )
 
 
 def check_entry(connection: Connection, entry: Entry, name: str) -> str | None:
@@ -270,7 +272,11 @@ def search_result(connection: Connection, response: Response, name: str) -> Page
 
 
 def _wanted(query: Query) -> dict[str, str]:
-    tag = {"_tag": "|".join(escape(part or "") for part in query.tag)} if query.tag else {}
+    tag = (
+        {"_tag": "|".join(escape_search_value(part or "") for part in query.tag)}
+        if query.tag
+        else {}
+    )
     return {**tag, **dict(query.parameters)}
 
 
@@ -283,7 +289,7 @@ def _path(name: str, parameters: Mapping[str, str]) -> str:
     return f"{name}?{urlencode(parameters, quote_via=quote)}" if parameters else name
 
 
-def escape(text: str) -> str:
+def escape_search_value(text: str) -> str:
     """Return `text` with what separates in a search value escaped (R4, search.html#escaping)."""
     for character in "\\,$|":
         text = text.replace(character, f"\\{character}")

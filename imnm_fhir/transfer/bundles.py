@@ -10,6 +10,7 @@ import orjson
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.server.connection import Response, status_text
+from imnm_fhir.server.search import escape_search_value
 from imnm_fhir.server.words import issues_of, outcome_codes, words_of
 from imnm_fhir.transfer.delivery import Item
 from imnm_fhir.transfer.plans import CREATE, UPDATE
@@ -70,7 +71,7 @@ def criterion_of(item: Item) -> str:
     first = identifiers[0] if isinstance(identifiers, list) and identifiers else identifiers
     if not isinstance(first, dict) or not first.get("value"):
         raise ImnmFhirError("has no business identifier to tell it from others at the server")
-    parts = [_escape(str(first.get(key, ""))) for key in ("system", "value")]
+    parts = [escape_search_value(str(first.get(key, ""))) for key in ("system", "value")]
     return f"identifier={quote('|'.join(parts), safe='')}"
 
 
@@ -196,9 +197,3 @@ def expression_of(outcome: object, kind: str) -> str | None:
         if element := _ELEMENT.search(words):
             return f"{kind}.{element[1]}"
     return None
-
-
-def _escape(text: str) -> str:
-    for character in "\\,$|":
-        text = text.replace(character, f"\\{character}")
-    return text

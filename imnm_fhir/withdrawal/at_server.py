@@ -7,7 +7,7 @@ from typing import Any
 from imnm_fhir.fhir.text import read_json
 from imnm_fhir.proof import key_of
 from imnm_fhir.server import Connection, Response
-from imnm_fhir.server.search import find
+from imnm_fhir.server.search import escape_search_value, find
 from imnm_fhir.server.words import cut_values, words_of
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.shapes.tree import load_shapes
@@ -82,7 +82,9 @@ def withdraw_at(
 def _held(connection: Connection, person: Person) -> dict[Place, bool]:
     """What the server finds of the patient, by our key and by what points there; whether it is ours."""
     system = f"{load_project().base}/key"
-    by_key = find(connection, "Patient", {"identifier": f"{system}|{_escaped(person.key)}"})
+    by_key = find(
+        connection, "Patient", {"identifier": f"{system}|{escape_search_value(person.key)}"}
+    )
     patients = {str(read_json(line)["id"]) for line in by_key}
     if _is_there(connection, ("Patient", person.id)):
         patients.add(person.id)
@@ -107,12 +109,6 @@ def _is_ours(resource: Mapping[str, Any]) -> bool:
 def _dependants() -> list[str]:
     kinds = {shape.resource for shape in load_shapes().values()}
     return sorted(kinds - {"Organization", "Patient"})
-
-
-def _escaped(text: str) -> str:
-    for sign in "\\,$|":
-        text = text.replace(sign, f"\\{sign}")
-    return text
 
 
 def _everything(connection: Connection, ident: str) -> dict[Place, bool]:
