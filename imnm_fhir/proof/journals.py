@@ -8,7 +8,7 @@ import orjson
 
 from imnm_fhir.proof.likeness import EQUIVALENT, FOREIGN, IDENTICAL
 from imnm_fhir.shapes.found import as_mapping
-from imnm_fhir.transfer.journal import STORED, Entry, content_hash
+from imnm_fhir.transfer.journal import STORED, Entry, line_hash
 
 
 def found_entries(files: Mapping[str, Path], report: Path) -> Iterator[Entry]:
@@ -21,7 +21,7 @@ def found_entries(files: Mapping[str, Path], report: Path) -> Iterator[Entry]:
         for line in _lines(files):
             one = orjson.loads(next(records))
             if one["state"] in (IDENTICAL, EQUIVALENT):
-                yield _entry(one, content_hash(line), _subject(orjson.loads(line)))
+                yield _entry(one, line_hash(line), _subject(orjson.loads(line)))
         for record in records:
             one = orjson.loads(record)
             if one["state"] == FOREIGN:

@@ -23,7 +23,7 @@ from imnm_fhir.transfer.journal import (
     UNKNOWN,
     WITHDRAWN,
     Entry,
-    content_hash,
+    line_hash,
 )
 
 FIRST = ("Organization", "Patient")  # what the others point to: waves 0 and 1
@@ -204,7 +204,7 @@ def _rows(number: int, kind: str, path: Path) -> Iterator[tuple[object, ...]]:
                 patients = (found for target, found in targets if target == "Patient")
                 subject = identifier if kind == "Patient" else next(patients, None)
                 wave = wave_of(kind, (target for target, _ in targets))
-                digest = content_hash(line)
+                digest = line_hash(line)
                 yield kind, identifier, digest, subject, number, at, len(line), wave
             at += len(line)
 

@@ -52,7 +52,6 @@ HELD = "held"  # not sent: it points to something that is not there
 CONFLICT = "conflict"  # somebody else changed or deleted it at the server; left as it is
 DELETING = "deleting"  # a DELETE is under way, or nobody saw its end
 WITHDRAWN = "withdrawn"  # we removed it from the server
-UNSETTLED = (SENDING, UNKNOWN, DELETING)
 STATES = (SENDING, UNKNOWN, STORED, FAILED, HELD, CONFLICT, DELETING, WITHDRAWN)
 
 _COLUMNS = """type text not null, id text not null, state text not null, hash text, pending text,
@@ -64,7 +63,7 @@ _COLUMNS = """type text not null, id text not null, state text not null, hash te
 class Entry:
     """One resource at the server, by the type and id that it has in the cohort.
 
-    `hash` is `content_hash` of what the server confirmed last, `pending` of what was sent since
+    `hash` is `line_hash` of what the server confirmed last, `pending` of what was sent since
     without being confirmed. `server_id` is the id there (another one where the server assigns ids),
     `status` the last HTTP status, `attempt` how often it was sent, `time` the last change in UTC,
     `subject` the id of the Patient that it points to (or is), `said` the server's words, values cut,
@@ -96,7 +95,7 @@ _TIME = _NAMES.index("time")
 _values = attrgetter(*_NAMES)
 
 
-def content_hash(line: bytes) -> str:
+def line_hash(line: bytes) -> str:
     """32 hex digits of SHA-256 of a resource as it stands in our NDJSON, without its line break."""
     return hashlib.sha256(line.strip()).hexdigest()[:32]
 

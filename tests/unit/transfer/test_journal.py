@@ -13,8 +13,8 @@ from imnm_fhir.transfer.journal import (
     SENDING,
     STORED,
     Entry,
-    content_hash,
     journal_path,
+    line_hash,
     open_journal,
     read_journal,
     rebuild,
@@ -69,9 +69,9 @@ def test_each_server_has_its_own_file(cohort: Path) -> None:
     assert journal_path(cohort, URL).name.startswith("fhir.example.org-")
 
 
-def test_content_hash_is_of_the_line_without_its_break() -> None:
-    assert content_hash(b'{"id":"1"}\r\n') == content_hash(b'{"id":"1"}')
-    assert content_hash(b"{}") != content_hash(b"[]")
+def test_line_hash_is_of_the_line_without_its_break() -> None:
+    assert line_hash(b'{"id":"1"}\r\n') == line_hash(b'{"id":"1"}')
+    assert line_hash(b"{}") != line_hash(b"[]")
 
 
 def test_second_export_says_so_or_waits(cohort: Path) -> None:
