@@ -1,6 +1,5 @@
 """Facts of all tables to the cohort's tables: keys, ids, and no key twice."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from imnm_fhir.dictionary import PROVENANCE, load_dictionary
 from imnm_fhir.harmonise.account import Fact
 from imnm_fhir.harmonise.facts import FactRows, Work
 from imnm_fhir.harmonise.outcomes import ISSUE
+from imnm_fhir.keys import resource_id
 from imnm_fhir.languages import translatable
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def make_table(
     chunks.append(table_from_rows(name, more))
     made = pa.concat_tables(chunks).combine_chunks()
     keys = row_keys({column: made[column] for column in table.key})
-    ids = pa.array(
-        ["i" + hashlib.sha256(key.encode()).hexdigest()[:32] for key in keys], pa.string()
-    )
+    ids = pa.array(map(resource_id, keys), pa.string())
     made = made.set_column(made.schema.get_field_index("id"), "id", ids)
     kept = np.ones(len(keys), bool)
     if len(set(keys)) < len(keys):

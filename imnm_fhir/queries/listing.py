@@ -1,6 +1,6 @@
 """The list for the site: queries.xlsx with drop-downs, and the same rows as queries.csv."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,11 +171,3 @@ def _drop_down(sheet: Any, names: Sequence[str], name: str, row: int, choices: s
         validation.showErrorMessage = name != "role"
         sheet.add_data_validation(validation)
     validation.add(f"{get_column_letter(names.index(name) + 1)}{row}")
-
-
-def by_state(listed: Sequence[Listed]) -> Mapping[str, int]:
-    """How many queries of the list are in each state."""
-    counts: dict[str, int] = {}
-    for each in listed:
-        counts[each.state] = counts.get(each.state, 0) + 1
-    return counts

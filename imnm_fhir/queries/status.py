@@ -10,7 +10,6 @@ from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import STATES
 from imnm_fhir.queries.states import State, last_judged, states_before
 
-BARS = "▏▎▍▌▋▊▉█"
 AT_SOURCE = ("source", "corrected at the source", "fixed-in-source")
 AGES = ((7, "up to a week"), (30, "up to a month"), (90, "up to 3 months"))
 

@@ -13,7 +13,7 @@ from imnm_fhir.cohort import arrow_schema
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.fhir.conformance.row_rules import prepare_rules, row_rules, rule_source
 from imnm_fhir.fhir.reading.one_by_one import Refusals, Row
-from imnm_fhir.fhir.writing.lines import key_expression, sql_text
+from imnm_fhir.fhir.writing.lines import id_expression, sql_text
 from imnm_fhir.issues import Issue
 
 if TYPE_CHECKING:
@@ -166,10 +166,6 @@ def _store(
     engine.execute(f"create or replace temp view placed_{table} as from read_parquet({path})")
 
 
-def _hash(table: str) -> str:
-    return f"concat('i', substr(sha256({key_expression(table)}), 1, 32))"
-
-
 def _find_twins(engine: "duckdb.DuckDBPyConnection", table: str) -> None:
     """Table `twins_<table>`: ids of several rows without fault, whether alike, the first one's place.
 
@@ -198,7 +194,7 @@ def _place_patients(
         "t.patient is null": NO_KEY,
         "t.site_of_organization <> t.site": OTHER_SITE,
     }
-    query = f"""select t.* exclude (site_of_organization) replace ({_hash("patients")} as id),
+    query = f"""select t.* exclude (site_of_organization) replace ({id_expression("patients")} as id),
         {_fault(first, "patients")} as fault from ({placed}) t"""
     _store(engine, staging, "patients", query)
     _find_twins(engine, "patients")
@@ -221,7 +217,7 @@ def _place_facts(engine: "duckdb.DuckDBPyConnection", table: str, staging: Stagi
         "t.said_patient is null and t.n is null": NO_KEY,
     }
     names = [f't."{name}"' for name in staged_schema(table).names if name != "id"]
-    query = f"""select {_hash(table)} as id, {", ".join(names)}, {_fault(first, table)} as fault
+    query = f"""select {id_expression(table)} as id, {", ".join(names)}, {_fault(first, table)} as fault
         from ({rule_source(table, f"({placed})")}) t"""
     _store(engine, staging, table, query)
     _find_twins(engine, table)

@@ -5,7 +5,6 @@ is known to be ours: its file has the hash of our manifest. Every other line is 
 by `match`.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -40,12 +39,6 @@ def all_fields(table: str) -> tuple[Field, ...]:
     shape = load_shapes()[table]
     inside = tuple(field for variant in shape.variants for field in variant.fields)
     return tuple(f for f in shape.before + inside + shape.after if f.reading != "never")
-
-
-@cache
-def resource_structure(table: str) -> str:
-    """The structure of a table's resources as DuckDB's `from_json` takes it."""
-    return json.dumps(_fields_type(all_fields(table)))
 
 
 @cache

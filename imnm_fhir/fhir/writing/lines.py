@@ -60,11 +60,6 @@ def line_expression(table: str) -> str:
     return _joined(["{", *_members(tuple(start)), *_end(table)])
 
 
-def end_expression(table: str) -> str:
-    """The SQL of the end of the same line: all behind the members of `START`, comma first."""
-    return _joined(_end(table))
-
-
 def _end(table: str) -> list[Part]:
     shape = load_shapes()[table]
     parts = _members(tuple(each for each in shape.before if each.key not in START), 1)
@@ -259,6 +254,11 @@ def key_expression(table: str, alias: str = "t") -> str:
         for column in load_dictionary().tables[table].key
     ]
     return "concat_ws('/', " + ", ".join(parts) + ")"
+
+
+def id_expression(table: str) -> str:
+    """SQL of the id of a row, as `imnm_fhir.keys.resource_id`."""
+    return f"concat('i', substr(sha256({key_expression(table)}), 1, 32))"
 
 
 def row_source(table: str, source: str | None = None) -> str:
