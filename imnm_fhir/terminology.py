@@ -39,11 +39,12 @@ class Coding:
 class Project:
     """The project's addresses: `base`, short names of systems, other addresses of the same system.
 
-    `publisher`, `dictionary_version` and `dictionary_date` stand in every FHIR definition.
+    `publisher`, `disease`, `dictionary_version` and `dictionary_date` stand in every FHIR definition.
     """
 
     base: str
     publisher: str
+    disease: str
     dictionary_version: str
     dictionary_date: str
     languages: tuple[str, ...]
@@ -73,6 +74,7 @@ def load_project() -> Project:
     return Project(
         base=raw["base"],
         publisher=raw["publisher"],
+        disease=raw["disease"],
         dictionary_version=raw["dictionary_version"],
         dictionary_date=raw["dictionary_date"],
         languages=tuple(raw["languages"]),

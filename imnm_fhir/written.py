@@ -7,6 +7,7 @@ stay numbers.
 
 import csv
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -142,6 +143,12 @@ def reason(error: OSError, target: Path) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission; choose another place, or close the program that holds it open"
     return f"{error.strerror or error}; choose another place"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file (64 hex digits), read in chunks."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

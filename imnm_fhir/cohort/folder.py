@@ -5,7 +5,6 @@ the manifest is replaced in one step, then tables that no manifest names are rem
 ever half-written, and a patient who is taken out is in no file that remains.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.issues import COLUMNS as ISSUE_COLUMNS
 from imnm_fhir.issues import Issue
-from imnm_fhir.written import alone_in, reason, remove_unfinished, replace_atomically
+from imnm_fhir.written import alone_in, file_hash, reason, remove_unfinished, replace_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -272,8 +271,7 @@ def _commit_table(
     unfinished = folder / "tables" / f".{name}.{token_hex(4)}.part"
     try:
         rows = write_table(name, unfinished)
-        with unfinished.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        digest = file_hash(unfinished)
         file = f"tables/{name}.{digest[:16]}.parquet"
         os.replace(unfinished, folder / file)
     except OSError as error:
@@ -292,8 +290,7 @@ def table_file(folder: Path, manifest: Mapping[str, Any], name: str) -> Path:
             f"{folder / MANIFEST}: names a file outside its folder; harmonise again"
         )
     try:
-        with path.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+        found = file_hash(path)
     except OSError:
         raise ImnmFhirError(f"{path}: is missing or unreadable; harmonise again") from None
     if found != entry["sha256"]:

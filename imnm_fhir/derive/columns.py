@@ -132,8 +132,8 @@ ENZYMES: dict[str, Column] = {
     ),
     "ck_baseline_x_uln": ("number", "ck_baseline as a multiple of its own upper limit of normal"),
     "ck_baseline_default": ("number", "Baseline CK by the default"),
-    "ck_baseline_window": ("number", "First CK within -42..+42 d of the diagnosis"),
-    "ck_baseline_peak": ("number", "Highest CK within -90..+180 d of the diagnosis"),
+    "ck_baseline_window": ("number", "First CK in the study's window around the diagnosis"),
+    "ck_baseline_peak": ("number", "Highest CK in the study's span around the diagnosis"),
     **_date("ck_baseline_date", "ck_baseline"),
     "ck_labelled_baseline": ("number", f"CK that the site calls baseline, in {CK_UNIT}"),
     "ck_labelled_baseline_comparator": ("text", "Its comparator; null for an exact number"),
@@ -195,8 +195,14 @@ TREATMENT: dict[str, Column] = {
 OUTCOME: dict[str, Column] = {
     "good_response": ("boolean", "Good response at 6 months by the study's variant"),
     "good_response_default": ("boolean", "Response at 6 months is complete or significant"),
-    "good_response_tis": ("boolean", "Total improvement score at 6 months is 40 or more"),
-    "good_response_ck": ("boolean", "CK at 6 months is at most twice its upper limit of normal"),
+    "good_response_tis": (
+        "boolean",
+        "Total improvement score at 6 months reaches the study's limit",
+    ),
+    "good_response_ck": (
+        "boolean",
+        "CK at 6 months is within the study's multiple of its upper limit of normal",
+    ),
     "ever_good_response": ("boolean", "Some visit has a complete or significant response"),
     **_date("first_good_response", "the first visit with a complete or significant response"),
     "relapse": ("boolean", "Relapse: the site's answer"),

@@ -25,7 +25,7 @@ def fhir_definitions() -> list[Resource]:
     dictionary = load_dictionary()
     sets = dictionary.value_sets
     local = [each for each in sets.values() if each.local]
-    elements = "The common data elements of registries of immune-mediated necrotizing myopathy."
+    elements = f"The common data elements of registries of {load_project().disease}."
     return [
         *_tag_systems(),
         _code_system(ELEMENTS, elements, dictionary.elements.values()),

@@ -1,7 +1,6 @@
 """FHIR files: NDJSON (one file per resource type, with a manifest of hashes) and single Bundles."""
 
 import gzip
-import hashlib
 import json
 import zlib
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.text import read_json, write_json
-from imnm_fhir.written import replace_atomically
+from imnm_fhir.written import file_hash, replace_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,12 +56,6 @@ def write_bundle(resources: Iterable[Mapping[str, Any]], path: Path) -> dict[str
     with replace_atomically(path) as unfinished:
         unfinished.write_bytes(write_json(bundle) + b"\n")
     return dict(counts)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, read in chunks."""
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def export_manifest(

@@ -1,6 +1,5 @@
 """The query loop of a cohort's folder: lists out, answers in, and what they change."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from imnm_fhir.queries.log import Log, log_folder, read_log, repair
 from imnm_fhir.queries.proposed_lines import FILE, write_mapping_lines
 from imnm_fhir.queries.signing import sign, signature
 from imnm_fhir.queries.status import status_of
+from imnm_fhir.written import file_hash
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,7 @@ def _sources(cohort: Path) -> tuple[list[Path], str] | None:
     if not files or not all(each.is_file() for each in files):
         return None
     known = {source["sha256"] for source in about.get("sources") or []}
-    return (files, str(found["mapping"])) if known <= {_sha256(each) for each in files} else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return (files, str(found["mapping"])) if known <= {file_hash(each) for each in files} else None
 
 
 def sign_delivery(

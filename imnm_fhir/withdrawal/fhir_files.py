@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.files import MANIFEST, file_hash, own_manifest, write_json_file
+from imnm_fhir.fhir.files import MANIFEST, own_manifest, write_json_file
 from imnm_fhir.fhir.text import read_json, write_json
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.terminology import load_project
 from imnm_fhir.withdrawal.cohorts import Redacted
 from imnm_fhir.withdrawal.person import Person
-from imnm_fhir.written import replace_atomically, replace_together
+from imnm_fhir.written import file_hash, replace_atomically, replace_together
 
 
 def redact_ndjson_folder(folder: Path, person: Person) -> Redacted | None:
