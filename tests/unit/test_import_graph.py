@@ -164,6 +164,15 @@ def test_every_part_has_its_layer(parsed: dict[str, ast.Module]) -> None:
     assert strange == [], f"say in LAYERS of {Path(__file__).name} where these stand: {strange}"
 
 
+def test_the_architecture_has_a_line_for_every_part() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text("utf-8")
+    rooms = page[page.index("| room of `imnm_fhir/`") : page.index("## The cohort")]
+    parts = set(LEVEL) - {PACKAGE, "cli", "mappings", "expectations"}
+    assert {
+        part for part in parts if f"`{part}`" not in rooms and f"`{part}/`" not in rooms
+    } == set()
+
+
 def test_imports_point_down(parsed: dict[str, ast.Module]) -> None:
     assert wrong_ways(graph(parsed)) == []
 
