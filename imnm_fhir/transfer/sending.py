@@ -301,7 +301,7 @@ class Sender(Settling):
         if answer.stored:
             entry = self.stored(item, answer, plan)
             self.journal.put([entry] if entry else [])
-        elif answer.status in _CHANGED and (item.version or item.server_id):
+        elif answer.status in _CHANGED:  # somebody was faster, perhaps with the same
             found = read_back(self.connection, self.choice, [item], plan.naming)[0]
             if found.there and is_ours(found, item, plan.naming, self.targets.server_id):
                 self._settle(item, Answer(True, 200, found.server_id, found.version), plan)

@@ -62,18 +62,18 @@ def version(connection: Connection, place: str) -> str:
     return str(found["meta"]["versionId"])
 
 
-def held(connection: Connection, site: str) -> dict[str, Resource]:
+def held(connection: Connection, site: str, system: str = SYSTEM) -> dict[str, Resource]:
     """What the server holds of a site, by Type/id."""
     found: dict[str, Resource] = {}
-    for kind in ("Organization", "Patient", "Observation"):
-        page: Any = connection.request("GET", f"{kind}?_tag={SYSTEM}|{site}&_count=1000").json()
+    for kind in ("Organization", "Patient", "Condition", "Observation"):
+        page: Any = connection.request("GET", f"{kind}?_tag={system}|{site}&_count=1000").json()
         for entry in page.get("entry", []):
             found[f"{kind}/{entry['resource']['id']}"] = entry["resource"]
     return found
 
 
-def check_once(server: Connection, site: str, number: int) -> None:
+def check_once(server: Connection, site: str, number: int, system: str = SYSTEM) -> None:
     """The server holds so many resources of the site, each in its first version."""
-    found = held(server, site)
+    found = held(server, site, system)
     assert len(found) == number
     assert {each["meta"]["versionId"] for each in found.values()} == {"1"}

@@ -182,8 +182,23 @@ def test_a_foreign_resource_of_our_id_is_not_overwritten_by_another_plan(
     store.before = meddle
     done = export(*cohort_of(1, 1))
     assert store.kept["Organization/madrid"] == theirs
-    assert [(each.id, each.status) for each in done.failures] == [("madrid", 409)]
+    assert ("madrid", "changed by others") in [(each.id, each.outcome) for each in done.failures]
     assert done.plan == "transactions of PUT Type/id"
+
+
+def test_another_export_that_was_faster_with_the_same_is_no_conflict(
+    store: FhirStore, export: Export
+) -> None:
+    def overtake(asked: object) -> Answer | None:
+        if asked in store.writes() and "Organization/madrid" not in store.kept:
+            store.kept["Organization/madrid"] = organization()
+            store.versions["Organization/madrid"] = 1
+            return outcome("created by another request at the same time", 409)
+        return None
+
+    store.before = overtake
+    assert export(*cohort_of(1, 1)).complete
+    assert set(store.versions.values()) == {1}
 
 
 @pytest.mark.parametrize("takes", [("transaction", "batch", "single"), ("single",)])
