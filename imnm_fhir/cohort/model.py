@@ -70,7 +70,7 @@ def keep_patients(cohort: Cohort, patients: "pa.Table | set[tuple[str, str]]") -
     issues = tuple(
         each
         for each in cohort.issues
-        if each.patient is None or (each.site, each.patient) in patients
+        if each.patient is None or (each.site or "", each.patient) in patients
     )
     cells = cohort.cells.keep(_ids(tables)) if cohort.cells else None
     return replace(cohort, tables=tables, issues=issues, cells=cells)

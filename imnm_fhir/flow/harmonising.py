@@ -48,7 +48,7 @@ def harmonise_files(
         known=_known(before, mapping),
         progress=progress,
     )
-    cohort = leave_out_withdrawn(cohort, out or files[0])
+    cohort = leave_out_withdrawn(cohort, *([out] if out else []), files[0])
     if out is None:
         return cohort
     if (out / MANIFEST).is_file():
@@ -58,7 +58,7 @@ def harmonise_files(
     if before is None:
         return write_cohort(cohort, out)
     if mapping.kind == INCREMENTAL:
-        cohort = put_on_top(before, cohort)
+        cohort = leave_out_withdrawn(put_on_top(before, cohort), out)
     found = changes(before, cohort)
     counted = {**found, "withdrawn": len(found["withdrawn"])}  # who is gone is named in no file
     written = write_cohort(replace(cohort, manifest={**cohort.manifest, "changes": counted}), out)

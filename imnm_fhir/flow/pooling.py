@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imnm_fhir.cohort import read_cohort, write_cohort
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, pass_gate
+from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 
 
 def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALLOWED) -> list[str]:
@@ -12,7 +13,7 @@ def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALL
     from imnm_fhir.pool import pool
 
     leaving = [pass_gate(folder, gate) for folder in folders]
-    pooled = write_cohort(pool([each.cohort() for each in leaving]), out)
+    pooled = write_cohort(leave_out_withdrawn(pool([each.cohort() for each in leaving]), out), out)
     stayed = [line for each in leaving for line in each.flow.lines()]
     people = pooled.tables["patients"].num_rows
     sites = "1 site" if len(pooled.sites) == 1 else f"{len(pooled.sites)} sites"

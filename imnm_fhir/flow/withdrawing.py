@@ -146,16 +146,13 @@ def _on_disk(
     from imnm_fhir.withdrawal import redact_place
 
     for place in places:
-        try:
-            for each in redact_place(place, ids, person):
-                done.changed += 1
-                say(each.line())
-        except ImnmFhirError as error:
-            done.problems.append(str(error))
+        for each in redact_place(place, ids, person, done.problems):
+            done.changed += 1
+            say(each.line())
 
 
 def _search(places: Sequence[Path], ids: set[str], person: "Person", done: Withdrawn) -> None:
     from imnm_fhir.withdrawal import find_traces, temporary_folders
 
     pattern = person.pattern(ids)
-    done.traces = find_traces([*places, *temporary_folders()], pattern)
+    done.traces = find_traces([*places, *temporary_folders()], pattern, person.site)

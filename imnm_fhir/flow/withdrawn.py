@@ -14,15 +14,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def leave_out_withdrawn(cohort: Cohort, beside: Path) -> Cohort:
-    """The cohort without patients whose tombstone stands beside `beside`; the manifest counts them."""
-    people = cohort.tables["patients"].select(["site", "patient"])
-    withdrawn = withdrawn_among(people, tombstones_beside(beside))
+def leave_out_withdrawn(cohort: Cohort, *beside: Path) -> Cohort:
+    """The cohort without patients whose tombstone stands beside one of the places; the manifest counts them.
+
+    A patient whose rows were refused is named by issues alone, and leaves with them.
+    """
+    places = {tombstones_beside(each) for each in beside}
+    if not any(each.exists() for each in places):
+        return cohort
+    people = {(each.site or "", each.patient) for each in cohort.issues if each.patient}
+    for table in cohort.tables.values():
+        people |= _pairs(table)
+    withdrawn = {pair for place in sorted(places) for pair in withdrawn_among(people, place)}
     if not withdrawn:
         return cohort
     for line in said_of(withdrawn):
         logger.warning("%s", line)
-    kept = keep_patients(cohort, _pairs(people) - withdrawn)
+    kept = keep_patients(cohort, people - withdrawn)
     return replace(kept, manifest={**kept.manifest, "withdrawn": said_of(withdrawn)})
 
 
@@ -37,4 +45,6 @@ def leave_out_of_folder(folder: Path) -> None:
 
 
 def _pairs(people: "pa.Table") -> set[tuple[str, str]]:
-    return set(zip(people["site"].to_pylist(), people["patient"].to_pylist(), strict=True))
+    names = ["site", "patient"]
+    each = people.select(names).group_by(names).aggregate([])
+    return set(zip(*(each[name].to_pylist() for name in names), strict=True))

@@ -174,10 +174,15 @@ def repair(folder: Path) -> tuple[Path, int]:
 def redact(log: Log, patient: str, site: str | None = None) -> Log:
     """The log without what it says of a patient: the hashes stay, so that the chain still holds.
 
-    `site` is asked for where several sites use the same pseudonym. Written in one step.
+    What was said of the patient's queries goes too. `site` is asked for where several sites use the
+    same pseudonym. Written in one step.
     """
+    about = {
+        each["query"] for each in log.entries if _about(each, patient, site) and "query" in each
+    }
     entries = tuple(
-        _redacted(each) if _about(each, patient, site) else each for each in log.entries
+        _redacted(each) if _about(each, patient, site) or each.get("query") in about else each
+        for each in log.entries
     )
     if entries != log.entries:
         with alone_in(log.folder):

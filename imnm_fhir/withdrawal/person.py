@@ -1,8 +1,13 @@
 """Who is withdrawn: the patient's key, and the words by which traces of the patient are found."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
+from unicodedata import normalize
+from urllib.parse import quote
 
 from imnm_fhir.errors import UsageError
 from imnm_fhir.keys import check_site_id, key_parts, resource_id, row_key
@@ -36,11 +41,31 @@ class Person:
         """Whether a row's key is this patient's, or one of the patient's rows."""
         return key == self.key or key.startswith(f"{self.key}/")
 
-    def pattern(self, ids: Iterable[str] = ()) -> re.Pattern[bytes]:
-        """What finds a trace in bytes: the key, the pseudonym as a whole word, ids of resources."""
-        words = {self.key, *ids, self.id, *([self.patient] if self.searchable else [])}
-        choices = b"|".join(re.escape(word.encode()) for word in sorted(words, reverse=True))
-        return re.compile(rb"(?<![\w-])(?:" + choices + rb")(?![\w-])")
+    def pattern(self, ids: Iterable[str] = (), *, by_itself: bool = False) -> re.Pattern[bytes]:
+        """What finds a trace in bytes: the key, ids of resources, the pseudonym as a whole word.
+
+        A pseudonym behind another site's id is another patient's. A short one is looked for only where
+        it is asked for `by_itself`.
+        """
+        words = {self.key, *ids, self.id}
+        found = [rb"(?<![\w-])(?:" + _choices(words) + rb")"]
+        if self.searchable or by_itself:
+            found.append(rb"(?:(?<![\w/-])|(?<=Patient/))(?:" + _choices({self.patient}) + rb")")
+        return re.compile(rb"(?:" + rb"|".join(found) + rb")(?![\w-]|%2[5F])")
+
+
+def _choices(words: Iterable[str]) -> bytes:
+    forms = {form for word in words for form in _forms(word)}
+    return b"|".join(re.escape(form) for form in sorted(forms, reverse=True))
+
+
+def _forms(word: str) -> Iterator[bytes]:
+    """How files write a word: in UTF-8 or an older encoding, and escaped as JSON, HTML and addresses do."""
+    for text in {word, normalize("NFD", word), normalize("NFC", word)}:
+        escaped = (text, json.dumps(text)[1:-1], escape(text), quote(text), quote(text, safe=""))
+        yield from (each.encode() for each in escaped)
+        with suppress(UnicodeEncodeError):
+            yield text.encode("cp1252")
 
 
 def parse_person(text: str) -> Person:

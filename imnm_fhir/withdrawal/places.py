@@ -1,10 +1,13 @@
 """What stands under a place on disk, told apart by what it is, and taken care of by its kind."""
 
 import json
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 from imnm_fhir.cohort import MANIFEST
+from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import ENDINGS, own_manifest
 from imnm_fhir.queries.log import LOG, read_log, redact
 from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort
@@ -12,7 +15,9 @@ from imnm_fhir.withdrawal.fhir_files import redact_fhir_file, redact_ndjson_fold
 from imnm_fhir.withdrawal.journals import redact_journal, redact_lines
 from imnm_fhir.withdrawal.person import Person
 from imnm_fhir.withdrawal.traces import holds
+from imnm_fhir.written import replace_atomically
 
+DAMAGED = "log.damaged."  # the copy that the repair of a log of queries leaves
 LINES = (".audit.jsonl", ".resources.ndjson")  # of an export, of a verification
 # What a command makes anew at any time: it is removed where it names the patient.
 MADE_ANEW = ("report.html", "findings.", "queries.", "issues.")
@@ -30,26 +35,32 @@ def journals(place: Path) -> list[Path]:
     return sorted(path for path in place.rglob("*.sqlite") if ".journal" in path.parent.name)
 
 
-def redact_place(place: Path, ids: Collection[str], person: Person) -> Iterator[Redacted]:
-    """Take a patient out of everything of ours under a place; one entry for each thing changed."""
+def redact_place(
+    place: Path, ids: Collection[str], person: Person, problems: list[str]
+) -> Iterator[Redacted]:
+    """Take a patient out of everything of ours under a place; one entry for each thing changed.
+
+    What fails at one thing is added to `problems`, and the others go on.
+    """
     cohorts = cohort_folders(place)
-    for folder in cohorts:
-        if done := redact_cohort(folder, person):
-            yield done
     exports = [path.parent for path in _named(place, MANIFEST) if own_manifest(path.parent)]
-    for folder in exports:
-        if done := redact_ndjson_folder(folder, person):
-            yield done
-    for path in journals(place):
-        if done := redact_journal(path, ids, person):
-            yield done
-    for path in _named(place, LOG):
-        if done := _redact_log(path.parent, person):
-            yield done
-    for path in _files(place):
-        if path.parent in exports or any(path.is_relative_to(each) for each in cohorts):
+    work: list[Callable[[], Redacted | None]] = []
+    work += [partial(redact_cohort, folder, person) for folder in cohorts]
+    work += [partial(redact_ndjson_folder, folder, person) for folder in exports]
+    work += [partial(redact_journal, path, ids, person) for path in journals(place)]
+    work += [partial(_redact_log, path.parent, person) for path in _named(place, LOG)]
+    work += [
+        partial(_redact_file, path, ids, person)
+        for path in _files(place)
+        if path.parent not in exports and not any(path.is_relative_to(each) for each in cohorts)
+    ]
+    for each in work:
+        try:
+            done = each()
+        except ImnmFhirError as error:
+            problems.append(str(error))
             continue
-        if done := _redact_file(path, ids, person):
+        if done:
             yield done
 
 
@@ -62,16 +73,33 @@ def _redact_log(folder: Path, person: Person) -> Redacted | None:
 
 
 def _redact_file(path: Path, ids: Collection[str], person: Person) -> Redacted | None:
+    if not path.exists():  # an unfinished one, gone meanwhile
+        return None
+    if path.name.startswith(DAMAGED):
+        return _without_lines(path, person.pattern(ids, by_itself=True))
     if path.name.endswith(LINES):
         return redact_lines(path, ids, person)
     if path.name.endswith(ENDINGS):
         done = redact_fhir_file(path, person)
         if done:
             return done
-    if path.name.startswith(MADE_ANEW) and holds(path, person.pattern(ids)):
+    if path.name.startswith(MADE_ANEW) and holds(
+        path, person.pattern(ids, by_itself=True), person.site
+    ):
         path.unlink()
         return Redacted(path, "removed, since it names the patient; validate makes it anew")
     return None
+
+
+def _without_lines(path: Path, pattern: re.Pattern[bytes]) -> Redacted | None:
+    """Take the lines that name the patient out of the copy of a damaged log."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [each for each in lines if not pattern.search(each)]
+    if len(kept) == len(lines):
+        return None
+    with replace_atomically(path) as unfinished:
+        unfinished.write_bytes(b"".join(kept))
+    return Redacted(path, f"{len(lines) - len(kept)} lines taken out (1 redacted)")
 
 
 def _files(place: Path) -> list[Path]:

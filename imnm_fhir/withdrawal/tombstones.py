@@ -14,15 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.keys import row_key
 from imnm_fhir.owner import is_open_to_others, make_private_file
 from imnm_fhir.written import replace_atomically
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FILE = "imnm-fhir.withdrawn"
 KEY_FILE = "imnm-fhir.withdrawn.key"
@@ -89,13 +86,12 @@ def bury(path: Path, site: str, patient: str, environ: Mapping[str, str] = os.en
     return True
 
 
-def withdrawn_among(people: "pa.Table", path: Path) -> set[tuple[str, str]]:
-    """Those of `people` (columns site and patient) who were withdrawn."""
+def withdrawn_among(people: Iterable[tuple[str, str]], path: Path) -> set[tuple[str, str]]:
+    """Those of `people` (site and patient) who were withdrawn."""
     tombstones = read_tombstones(path)
     if tombstones is None:
         return set()
-    pairs = zip(people["site"].to_pylist(), people["patient"].to_pylist(), strict=True)
-    return {pair for pair in pairs if tombstones.has(*pair)}
+    return {pair for pair in people if tombstones.has(*pair)}
 
 
 def said_of(withdrawn: Iterable[tuple[str, str]]) -> list[str]:

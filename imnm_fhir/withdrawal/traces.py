@@ -16,9 +16,16 @@ OVERLAP = 512  # bytes of the piece before that are looked at again
 WIDE = "utf-16-le"
 
 
-def find_traces(places: Iterable[Path], pattern: re.Pattern[bytes]) -> list[Path]:
-    """The files under `places` in which `pattern` is found, packed ones and tables included."""
-    return sorted({path for place in places for path in _files(place) if holds(path, pattern)})
+def find_traces(
+    places: Iterable[Path], pattern: re.Pattern[bytes], site: str | None = None
+) -> list[Path]:
+    """The files under `places` in which `pattern` is found, packed ones and tables included.
+
+    Rows of a table that are of another site than `site` are another patient's.
+    """
+    return sorted(
+        {path for place in places for path in _files(place) if holds(path, pattern, site)}
+    )
 
 
 def temporary_folders() -> list[Path]:
@@ -26,13 +33,17 @@ def temporary_folders() -> list[Path]:
     return sorted(Path(tempfile.gettempdir()).glob("imnm-fhir-*"))
 
 
-def holds(path: Path, pattern: re.Pattern[bytes]) -> bool:
+def holds(path: Path, pattern: re.Pattern[bytes], site: str | None = None) -> bool:
     """Whether a file names the patient: in its bytes, or in what it packs. Unreadable ones do not."""
     if pattern.search(path.name.encode()):
         return True
     try:
-        return any(_found(stream, pattern) for stream in _streams(path)) or _in_tables(
-            path, pattern
+        if (
+            path.suffix == ".parquet"
+        ):  # whose bytes hold the words of every site, without their rows
+            return any(pattern.search(text) for text in _parquet_texts(path, site))
+        return any(_found(stream, pattern) for stream in _streams(path)) or (
+            path.suffix == ".sqlite" and any(pattern.search(text) for text in _sqlite_texts(path))
         )
     except (
         FileNotFoundError,
@@ -86,20 +97,17 @@ def _narrowed(seen: bytes) -> bytes:
     return seen.replace(b"\0", b"")
 
 
-def _in_tables(path: Path, pattern: re.Pattern[bytes]) -> bool:
-    if path.suffix == ".parquet":
-        return any(pattern.search(text) for text in _parquet_texts(path))
-    if path.suffix == ".sqlite":
-        return any(pattern.search(text) for text in _sqlite_texts(path))
-    return False
-
-
-def _parquet_texts(path: Path) -> Iterator[bytes]:
+def _parquet_texts(path: Path, site: str | None) -> Iterator[bytes]:
+    """The texts of a table, those of other sites apart; the bytes of what is no table."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         for batch in pq.ParquetFile(path).iter_batches():
+            if site is not None and {"site", "patient"} <= set(batch.schema.names):
+                of_others = pc.not_equal(batch["site"].cast(pa.string()), site)
+                batch = batch.filter(pc.invert(pc.fill_null(of_others, False)))
             for column in batch.columns:
                 if pa.types.is_dictionary(column.type):
                     column = column.dictionary_decode()
@@ -107,7 +115,7 @@ def _parquet_texts(path: Path) -> Iterator[bytes]:
                     texts = column.unique().drop_null().to_pylist()
                     yield "\n".join(texts).encode()
     except pa.ArrowInvalid:
-        return
+        yield path.read_bytes()
 
 
 def _sqlite_texts(path: Path) -> Iterator[bytes]:
