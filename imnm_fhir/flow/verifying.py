@@ -3,9 +3,10 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from imnm_fhir.cohort import read_manifest, table_hashes
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.places import Progress, is_url
-from imnm_fhir.terminology import load_project
 from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
     from imnm_fhir.proof import Verification
     from imnm_fhir.server import Connection, ServerOptions
+
+REPORT = "report.ndjson"
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,7 @@ def verify(
     to write, with a page and a report of every resource beside it. A journal that is missing, damaged
     or of another server is made anew from what the server holds; `journal` is its folder.
     """
-    from imnm_fhir.fhir import write_ndjson
-    from imnm_fhir.proof import make_certificate, open_shelf, verify_files, write_certificate
+    from imnm_fhir.proof import make_certificate, write_certificate
     from imnm_fhir.server import connect, read_credentials
 
     if not is_url(url):
@@ -68,31 +69,45 @@ def verify(
     with (
         tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary,
         connect(url, read_credentials(), server) as connection,
-        open_shelf(Path(temporary)) as shelf,
     ):
         place = Path(temporary)
-        manifest = write_ndjson(folder, place / "sent", allowed=leaving.people)
-        files = {
-            about["resourceType"]: place / "sent" / name
-            for name, about in manifest["files"].items()
-        }
-        for site in sorted(read_manifest(folder)["sites"]):
-            shelf.put(_held(connection, place / "held", site))
-        with (place / "report.ndjson").open("wb") as report:
-            found = verify_files(
-                files,
-                shelf,
-                look_again=lambda places: look_again(connection, places),
-                is_deleted=lambda kind, ident: is_deleted(connection, kind, ident),
-                report=report,
-                progress=progress,
-            )
+        files = _write_expected(leaving, place / "sent")
+        found = _compare(connection, leaving, files, place, progress)
         ends = _ends(leaving, connection)
-        listed = _publish_report(place / "report.ndjson", certificate)
-        rebuilt = _rebuild_journal(folder, url, journal, files, place / "report.ndjson")
-        made = make_certificate(found, **ends, at=_now(), report=listed)
+        listed = _publish_report(place / REPORT, certificate)
+        rebuilt = _rebuild_journal(folder, url, journal, files, place / REPORT)
+    made = make_certificate(found, **ends, at=_now(), report=listed)
     written = write_certificate(made, certificate) if certificate else ()
     return Verified(url, found, made, written, rebuilt)
+
+
+def _write_expected(leaving: Leaving, folder: Path) -> dict[str, Path]:
+    """What the server should hold, written as an export would; a file by type."""
+    from imnm_fhir.fhir import write_ndjson
+
+    manifest = write_ndjson(leaving.folder, folder, allowed=leaving.people)
+    return {about["resourceType"]: folder / name for name, about in manifest["files"].items()}
+
+
+def _compare(
+    connection: "Connection", leaving: Leaving, files: Mapping[str, Path], place: Path,
+    progress: Progress | None,
+) -> "Verification":  # fmt: skip
+    """What the server holds compared with `files`; each resource stands in a report in `place`."""
+    from imnm_fhir.proof import open_shelf, verify_files
+    from imnm_fhir.proof.at_server import is_deleted, look_again, read_held
+
+    with open_shelf(place) as shelf, (place / REPORT).open("wb") as report:
+        for site in sorted(read_manifest(leaving.folder)["sites"]):
+            shelf.put(read_held(connection, place / "held", site))
+        return verify_files(
+            files,
+            shelf,
+            look_again=partial(look_again, connection),
+            is_deleted=partial(is_deleted, connection),
+            report=report,
+            progress=progress,
+        )
 
 
 def _rebuild_journal(
@@ -111,33 +126,6 @@ def _rebuild_journal(
         return ""
     made = rebuild(cohort, url, found_entries(files, report), folder=place)
     return f"{made}: journal made anew from the server ({why})"
-
-
-def _held(connection: "Connection", folder: Path, site: str) -> Iterator[bytes]:
-    """Every resource that the server holds with a site's tag, a line each."""
-    from imnm_fhir.server import import_resources
-    from imnm_fhir.shapes.tree import load_shapes
-
-    types = [shape.resource for shape in load_shapes().values()]
-    tag = f"{load_project().base}/site", site
-    for path in import_resources(connection, folder, types, tag=tag).values():
-        with path.open("rb") as lines:
-            yield from lines
-        path.unlink()
-
-
-def look_again(connection: "Connection", places: Sequence[tuple[str, str]]) -> Iterator[bytes]:
-    """Resources asked for by type and id, whatever tags they carry; those that are there."""
-    from imnm_fhir.server.search import find
-
-    for kind in sorted({kind for kind, _ in places}):
-        ids = [ident for other, ident in places if other == kind]
-        yield from find(connection, kind, {"_id": ",".join(ids), "_count": str(len(ids))})
-
-
-def is_deleted(connection: "Connection", kind: str, ident: str) -> bool:
-    """Whether the server says that a resource was there once (410, R4 http.html#read)."""
-    return connection.request("GET", f"{kind}/{ident}?_elements=id").status == 410
 
 
 def _ends(leaving: Leaving, connection: "Connection") -> dict[str, dict[str, Any]]:
