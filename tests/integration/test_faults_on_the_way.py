@@ -24,6 +24,7 @@ from servers.faulty_proxy import (
     late,
     lose_answer,
     outcome,
+    pass_through,
     posts,
     reset_in_answer,
     reset_in_request,
@@ -186,6 +187,17 @@ def test_a_server_that_never_comes_back_ends_in_one_line_and_is_gone_on_with(
     assert "\n" not in said and CANARY.strip("'") not in said and "repeat the command" in said
     before = stopped.value.transferred
     assert before.total("not sent") > 0 and not before.complete
-    proxy.play(lambda exchange: None)
+    proxy.play(pass_through)
+    assert send(proxy, tmp_path, site).complete
+    check_once(at_server, site, 60)
+
+
+def test_a_deadline_in_the_middle(
+    proxy: Proxy, at_server: Connection, site: str, tmp_path: Path
+) -> None:
+    proxy.play(at(range(3, 1_000), silence(8)))
+    with pytest.raises(TransferStoppedError, match=r"deadline has passed.*repeat the command"):
+        send(proxy, tmp_path, site, deadline=5.0)
+    proxy.play(pass_through)
     assert send(proxy, tmp_path, site).complete
     check_once(at_server, site, 60)

@@ -133,3 +133,14 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
         if f'href="{page.as_posix()}"' not in start and page.name != "index.html"
     ] == []
     assert not list(site.rglob("*.py"))
+
+
+def test_every_cell_of_the_fault_matrix_has_its_test() -> None:
+    page = (DOCS / "reference" / "fault-matrix.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)", page))
+    sources = (REPOSITORY / "tests").rglob("test_*.py")
+    there = {name for path in sources for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert len(named) > 30 and named <= there
+    faults = (REPOSITORY / "tests" / "integration").glob("test_faults_*.py")
+    proven = {name for path in faults for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert proven <= named
