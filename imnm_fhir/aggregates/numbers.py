@@ -17,6 +17,7 @@ SPREAD = re.compile(
 )
 RANGE = re.compile(rf"[(\[]?\s*(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})\s*[)\]]?")
 TOTAL = re.compile(r"\b[nN]\s*=\s*(\d[\d.,']*)")
+LONGEST = 40  # digits of a number that is read at all
 THOUSANDS = re.compile(r"\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+")
 PRINTED = re.compile(r"(?<!\d)\d{1,3}([.,])\d{1,2}(?!\d)")
 
@@ -47,7 +48,8 @@ def number(text: str, decimal: str) -> Decimal | None:
     for sign in (thousands, "'", "’", "\u00a0", "\u202f"):
         plain = plain.replace(sign, "")
     plain = plain.replace(decimal, ".").rstrip(".")
-    return Decimal(plain) if re.fullmatch(r"-?\d+(\.\d+)?", plain) else None
+    fits = len(plain) <= LONGEST and re.fullmatch(r"-?\d+(\.\d+)?", plain)
+    return Decimal(plain) if fits else None
 
 
 @lru_cache(maxsize=65536)
@@ -56,7 +58,7 @@ def whole(text: str) -> int | None:
     plain = text.strip()
     if THOUSANDS.fullmatch(plain):
         plain = re.sub(r"\D", "", plain)
-    return int(plain) if plain.isdecimal() else None
+    return int(plain) if plain.isdecimal() and len(plain) <= LONGEST else None
 
 
 @lru_cache(maxsize=65536)

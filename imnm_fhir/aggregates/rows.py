@@ -1,7 +1,7 @@
 """The rows of a table of results, from a CSV file or Excel workbook, one label and group each."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
@@ -69,7 +69,11 @@ def read_rows(path: Path, decimal: str | None = None) -> tuple[list[Row], str]:
     """
     tables = read_tables(path)
     sign = decimal or decimal_sign(
-        cell for table in tables for column in table.columns.values() for cell in column
+        cell
+        for table in tables
+        for heading, column in table.columns.items()
+        for place, cell in enumerate(column)
+        if place not in table.typed.get(heading, ())
     )
     rows = [row for table in tables for row in _rows(table, sign)]
     if not rows:
@@ -94,8 +98,9 @@ def _rows(table: TextTable, sign: str) -> Iterator[Row]:
         return
     for place, where in enumerate(table.row_numbers):
         cells = {name: table.columns[heading][place] for name, heading in named.items()}
+        typed = {name for name, heading in named.items() if place in table.typed.get(heading, ())}
         if any(cells.get(name) for name in (*COUNTED, *MEASURED)):
-            yield _row(table, where, cells, sign)
+            yield _row(table, where, cells, sign, typed)
 
 
 def _wide_rows(
@@ -112,7 +117,9 @@ def _wide_rows(
             found = totals[group]
             total = found[1] if found else ""
             kind = "median" if SPREAD.fullmatch(cell) else "n"
-            yield _row(table, where, {**about, "group": group, "N": total, kind: cell}, sign)
+            typed = {kind} if place in table.typed.get(group, ()) else set()
+            cells = {**about, "group": group, "N": total, kind: cell}
+            yield _row(table, where, cells, sign, typed)
 
 
 def _name(heading: str) -> str | None:
@@ -120,7 +127,10 @@ def _name(heading: str) -> str | None:
     return _words()["columns"].get(plain if plain in ("n", "N") else fold(plain))
 
 
-def _row(table: TextTable, where: int, cells: Mapping[str, str], sign: str) -> Row:
+def _row(
+    table: TextTable, where: int, cells: Mapping[str, str], sign: str, typed: Collection[str]
+) -> Row:
+    """One row; numbers that a spreadsheet knew (`typed`) have a point, whatever the table's sign is."""
     said = {name: cell.strip() for name, cell in cells.items() if cell.strip().lower() not in EMPTY}
     row = Row(
         row=where,
@@ -133,36 +143,46 @@ def _row(table: TextTable, where: int, cells: Mapping[str, str], sign: str) -> R
     )
     found: dict[str, Any] = {}
     unread = [
-        name for name in said if name in _READERS and not _READERS[name](said[name], sign, found)
+        name
+        for name in said
+        if name in _READERS
+        and not (_typed if name in typed else _READERS[name])(said[name], sign, found, name)
     ]
     if said.get("parts") and not row.parts:
         unread.append("parts")
     return replace(row, **found, unread=tuple(unread))
 
 
-def _read_count(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _typed(text: str, sign: str, found: dict[str, Any], name: str) -> bool:
+    if name in ("n", "N") and not text.isdecimal():
+        return False
+    return _READERS[name](text, ".", found, name)
+
+
+def _read_count(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     match = COUNT.fullmatch(text)
     if not match or (n := whole(match["n"])) is None:
         return False
-    found["n"] = n
+    read: dict[str, Any] = {"n": n}
     if match["total"]:
-        found["total"] = whole(match["total"])
+        read["total"] = whole(match["total"])
     if match["percent"]:
-        found["percent"] = percent(match["percent"], sign)
-    return True
+        read["percent"] = percent(match["percent"], sign)
+    found |= read
+    return None not in read.values()
 
 
-def _read_total(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_total(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     found["total"] = whole(text)
     return found["total"] is not None
 
 
-def _read_percent(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_percent(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     found["percent"] = percent(text, sign)
     return found["percent"] is not None
 
 
-def _read_median(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_median(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     match = SPREAD.fullmatch(text)
     if match:
         names = {"median": "median", "low": "low", "high": "high"}
@@ -172,19 +192,19 @@ def _read_median(text: str, sign: str, found: dict[str, Any]) -> bool:
     return found["median"] is not None
 
 
-def _read_range(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_range(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     match = RANGE.fullmatch(text)
     if match:
         found["low"], found["high"] = number(match["low"], sign), number(match["high"], sign)
     return bool(match)
 
 
-def _read_low(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_low(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     found["low"] = number(text, sign)
     return found["low"] is not None
 
 
-def _read_high(text: str, sign: str, found: dict[str, Any]) -> bool:
+def _read_high(text: str, sign: str, found: dict[str, Any], _: str) -> bool:
     found["high"] = number(text, sign)
     return found["high"] is not None
 

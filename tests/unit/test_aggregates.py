@@ -11,7 +11,7 @@ from imnm_fhir.aggregates.check import explain, fits
 from imnm_fhir.aggregates.numbers import Percent, percent
 from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.written import write_excel
+from imnm_fhir.written import Cell, write_excel
 
 MADRID = Path(__file__).parents[2] / "imnm_fhir/demo_data/madrid/published_table.csv"
 
@@ -146,3 +146,22 @@ def test_command_is_content_with_a_table_that_agrees(tmp_path: Path) -> None:
     good = table(tmp_path, "label,n,N,percent\nStatin,13,16,81.3\n")
     result = CliRunner().invoke(imnm_fhir, ["check-table", str(good), "-q"])
     assert (result.exit_code, result.stdout) == (0, "1 rows checked: 0 contradictions, 0 notes\n")
+
+
+@pytest.mark.parametrize("cell", ["9" * 5000, "5/16.5 (31%)", "13 (81.3.2%)", "1,5"])
+def test_a_count_of_which_a_part_is_no_number_is_said(tmp_path: Path, cell: str) -> None:
+    assert [each for each, _ in found(tmp_path, f'label,n\nA,"{cell}"\n')] == ["note"]
+
+
+def test_numbers_that_a_workbook_knows_have_a_point_whatever_the_texts_have(tmp_path: Path) -> None:
+    path = tmp_path / "table.xlsx"
+    lines: list[tuple[Cell, ...]] = [
+        ("A", 13, Decimal("4.512")),
+        ("B", 12, "71,5"),
+        ("C", Decimal("1.234"), "3,4"),
+    ]
+    write_excel(path, {"t": (("label", "n", "median"), lines)})
+    rows, sign = read_rows(path)
+    assert sign == ","
+    assert [each.median for each in rows] == [Decimal("4.512"), Decimal("71.5"), Decimal("3.4")]
+    assert [(each.n, each.unread) for each in rows] == [(13, ()), (12, ()), (None, ("n",))]
