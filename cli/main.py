@@ -1,5 +1,6 @@
 """The command `imnm-fhir`: finds the file of a command, runs it, turns errors into exit codes."""
 
+import errno
 import importlib
 import sys
 import traceback
@@ -23,6 +24,10 @@ EXIT_CODES = {
     70: "a bug of imnm-fhir",
     130: "interrupted (Ctrl-C)",
 }
+# What a disk refuses wherever it happens: nobody's bug.
+DISK = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+)
 FINE, USAGE, BAD_INPUT, BUG, INTERRUPTED = 0, 2, 3, 70, 130
 INTERRUPTION = "interrupted; what was there before is as it was"
 COMMANDS = {
@@ -111,6 +116,10 @@ def _run() -> int:
     except Exception as error:
         if "KeyboardInterrupt" in str(error):  # DuckDB wraps a Ctrl-C in an error of its own
             return _say(INTERRUPTION, INTERRUPTED)
+        if isinstance(error, OSError) and error.errno in DISK:
+            place = error.filename or "a file"
+            why = f"{error.strerror}; see to its rights and to the room on the disk"
+            return _say(f"{place}: cannot be used: {why}", BAD_INPUT)
         traceback.print_exc()  # a bug: shown whole, so that it can be reported
         return _say(
             "a bug of imnm-fhir; please report the lines above, without patients' values", BUG

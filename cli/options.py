@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.server.options import ServerOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path, readable=False)  # the reader says what is wrong with a file
 
 
 def example(line: str) -> str:
@@ -77,6 +76,8 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def with_server(*arguments: Any, **options: Any) -> Any:
+        from imnm_fhir.server.options import ServerOptions
+
         chosen = {name: options.pop(name) for name in _SERVER_OPTIONS}
         return function(*arguments, server=ServerOptions(**chosen), **options)
 

@@ -7,10 +7,14 @@ stay numbers.
 
 import csv
 import errno
+import gc
 import hashlib
 import os
 import re
 import shutil
+import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -18,9 +22,12 @@ from decimal import Decimal
 from numbers import Integral
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import ImnmFhirError
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 Cell = str | int | Decimal | bool | date | None
 
@@ -232,11 +239,49 @@ def write_excel(
     for cells in ready.values():
         if len(cells) > EXCEL_ROWS:
             raise ImnmFhirError(f"{path}: {len(cells)} rows are more than Excel holds; write CSV")
-    book = Workbook(write_only=True)
-    for title, cells in ready.items():
-        _write_sheet(book.create_sheet(title), cells)
-    with replace_atomically(path) as unfinished:
-        book.save(unfinished)
+
+    def book() -> Workbook:
+        made = Workbook(write_only=True)
+        for title, cells in ready.items():
+            _write_sheet(made.create_sheet(title), cells)
+        return made
+
+    save_workbook(path, book)
+
+
+def save_workbook(path: Path, make: "Callable[[], Workbook]") -> None:
+    """Make a workbook of openpyxl and put it into the place of `path` in one step.
+
+    Raises `ImnmFhirError` where the disk is full or the place cannot be written to; openpyxl fills
+    files of its own in the temporary folder first.
+    """
+    try:
+        with replace_atomically(path) as unfinished:
+            _save(make, unfinished)
+    except OSError as error:
+        _drop_half_written(error)
+        folder = Path(tempfile.gettempdir())
+        raise ImnmFhirError(
+            f"{path}: cannot be written: its sheets pass through {folder} (TMPDIR), and there: "
+            f"{reason(error, folder / 'file')}"
+        ) from None
+    except ImnmFhirError as error:
+        _drop_half_written(error.__cause__ or error)
+        raise
+
+
+def _save(make: "Callable[[], Workbook]", place: Path) -> None:
+    make().save(place)
+
+
+def _drop_half_written(error: BaseException) -> None:
+    """Let openpyxl's unfinished sheets go at once: each would tell of its end on stderr later."""
+    told, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+    finally:
+        sys.unraisablehook = told
 
 
 def _write_sheet(sheet: Any, cells: list[list[Cell]]) -> None:

@@ -145,7 +145,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ImnmFhirError(
             f"{folder}: holds no cohort (no {MANIFEST}); run imnm-fhir harmonise first"
         ) from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ImnmFhirError(
+            f"{path}: cannot be read: {error.strerror}; see to its rights, or copy the folder"
+        ) from None
+    except ValueError as error:
         raise ImnmFhirError(f"{path}: cannot be read ({error}); harmonise again") from None
     if (
         not isinstance(manifest, dict)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.languages import translate
 from imnm_fhir.queries.columns import (
@@ -16,7 +16,10 @@ from imnm_fhir.queries.columns import (
     role_words,
 )
 from imnm_fhir.queries.model import Query
-from imnm_fhir.written import Cell, excel_cell, replace_atomically, write_csv
+from imnm_fhir.written import Cell, excel_cell, save_workbook, write_csv
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 WIDTHS = {"question": 50, "evidence": 60, "said": 40, "cell": 36, "new": 20, "comment": 36, "answer": 30}  # fmt: skip
 ANSWERED, LISTS = "Queries", "Lists"
@@ -79,16 +82,16 @@ def write_lists(
     rows = list_rows(listed, code, language, neutral)
     names, titles = columns_of(rows), headings(language)
     paths = (folder / "queries.xlsx", folder / "queries.csv")
-    _write_workbook(paths[0], listed, rows, names, language)
+    save_workbook(paths[0], lambda: _workbook(paths[0], listed, rows, names, language))
     write_csv(
         paths[1], [titles[name] for name in names], [[row[name] for name in names] for row in rows]
     )
     return paths
 
 
-def _write_workbook(
+def _workbook(
     path: Path, listed: Sequence[Listed], rows: Sequence[Row], names: Sequence[str], language: str
-) -> None:
+) -> "Workbook":
     from openpyxl import Workbook
 
     book = Workbook()
@@ -102,8 +105,7 @@ def _write_workbook(
     lists: Any = book.create_sheet(LISTS)
     lists.sheet_state = "hidden"
     _add_drop_downs(sheet, lists, listed, names, language)
-    with replace_atomically(path) as unfinished:
-        book.save(unfinished)
+    return book
 
 
 def _style(sheet: Any, names: Sequence[str], count: int) -> None:

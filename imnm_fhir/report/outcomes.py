@@ -30,7 +30,7 @@ CODES = {  # issue type by Kahn category, https://hl7.org/fhir/R4/valueset-issue
 
 
 def outcome_bundle(validation: Validation, words: Words) -> dict[str, Any]:
-    """A Bundle of type collection, as a dict: one OperationOutcome for each patient with findings.
+    """A Bundle of type collection, as a dict: one OperationOutcome for each patient, or site, with findings.
 
     `details` names the rule and says its sentence, `expression` the resources and paths that it
     read. An entry's `fullUrl` is made from the patient's key, the same each time.

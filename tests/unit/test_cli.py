@@ -1,5 +1,6 @@
 """Every command: help, options. Every way to leave: the exit code of the one table."""
 
+import errno
 import re
 import shlex
 import signal
@@ -18,8 +19,8 @@ from imnm_fhir.cli.main import COMMANDS, EXIT_CODES, imnm_fhir, main
 from tests.acceptance.command_line import MAIN, Ran, run, run_python
 
 HEAVY = {
-    "duckdb", "fhir", "great_expectations", "great_tables", "matplotlib", "numpy", "openpyxl",
-    "pandas", "pyarrow", "requests", "rich",
+    "babel", "duckdb", "fhir", "great_expectations", "great_tables", "joserfc", "keyring", "matplotlib",
+    "numpy", "openpyxl", "pandas", "pyarrow", "requests", "rich",
 }  # fmt: skip
 EXAMPLE = re.compile(r"^ +Example: (imnm-fhir .*)$", re.MULTILINE)
 
@@ -123,6 +124,29 @@ def test_program_and_module_are_the_same_command() -> None:
         check=True,
     )
     assert answer.stdout.startswith("Usage: imnm-fhir ")
+
+
+def test_ctrl_c_while_loading_is_one_line() -> None:
+    code = """
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "imnm_fhir.cli.options":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from imnm_fhir.cli import main
+"""
+    ran = run_python(code)
+    assert (ran.returncode, ran.stdout) == (130, "")
+    assert ran.stderr == "\nimnm-fhir: interrupted; nothing was begun\n"
+
+
+def test_what_a_disk_refuses_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "nd/Patient.ndjson")
+    monkeypatch.setattr(elements, "list_elements", raising(denied))
+    code, out, err = parts(run("elements"))
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith("imnm-fhir: nd/Patient.ndjson: cannot be used: Permission denied; ")
 
 
 def test_version() -> None:

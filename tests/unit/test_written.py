@@ -1,6 +1,8 @@
 """What we write for people: escaping, CSV, Excel, and that an old file survives every accident."""
 
 import errno
+import gc
+import resource
 import tempfile
 from datetime import date
 from decimal import Decimal
@@ -209,6 +211,28 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
         unfinished.symlink_to("/dev/full")  # every write to this device fails as on a full disk
         unfinished.write_text("x" * 100_000)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("room", [0, 500, 4000])
+def test_a_workbook_that_the_disk_does_not_hold(
+    room: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """openpyxl fills temporary files first; what it leaves half-written must not be told of later."""
+    path = tmp_path / "t.xlsx"
+    path.write_text("old")
+    rows = [[f"{number:08x}" * 4] for number in range(2000)]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(ImnmFhirError, match=r"t\.xlsx: cannot be written") as caught:
+            write_excel(path, {"One": (["a"], rows), "Two": (["a"], rows)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    del caught
+    gc.collect()
+    assert capsys.readouterr().err == ""
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["t.xlsx"]
 
 
 def test_no_folder_a_folder_and_a_file_as_folder(tmp_path: Path) -> None:
