@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.command_line import Ran, run
 from tests.unit.server.conftest import server
-from tests.unit.server.fhir_store import PROJECT, FhirStore
+from tests.unit.server.fhir_source import PROJECT, FhirSource
 from tests.unit.server.stand_in import Answer, Asked, StandIn, fhir, outcome
 
 __all__ = ["server"]
@@ -27,8 +27,8 @@ def statement(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def store(server: StandIn) -> FhirStore:
-    store = FhirStore(server.base_url)
+def store(server: StandIn) -> FhirSource:
+    store = FhirSource(server.base_url)
     for site in ("madrid", "freiburg"):
         tags = [PROJECT, {"system": SITE, "code": site}]
         store.put({"resourceType": "Organization", "id": site, "meta": {"tag": tags}})
@@ -42,7 +42,7 @@ def line_of(ran: Ran, start: str) -> str:
     return next(line for line in ran.out.splitlines() if line.strip().startswith(start))
 
 
-def test_what_is_there_and_what_can_be_done(server: StandIn, store: FhirStore) -> None:
+def test_what_is_there_and_what_can_be_done(server: StandIn, store: FhirSource) -> None:
     ran = run("doctor", server.base_url)
     assert ran.code == 0, ran
     assert line_of(ran, "there of this project").split()[-3:] == ["all", "freiburg", "madrid"]
@@ -56,7 +56,7 @@ def test_what_is_there_and_what_can_be_done(server: StandIn, store: FhirStore) -
     assert written == []  # but a batch of questions, nothing that could write
 
 
-def test_json_is_whole_and_finite(server: StandIn, store: FhirStore) -> None:
+def test_json_is_whole_and_finite(server: StandIn, store: FhirSource) -> None:
     ran = run("doctor", server.base_url, "--json")
     found = json.loads(ran.out, parse_constant=lambda name: pytest.fail(name))
     assert found["present"]["Organization"] == 2
@@ -64,7 +64,7 @@ def test_json_is_whole_and_finite(server: StandIn, store: FhirStore) -> None:
     assert found["latency"] > 0 and found["problems"] == []
 
 
-def test_problems_are_named_and_the_exit_code_says_so(server: StandIn, store: FhirStore) -> None:
+def test_problems_are_named_and_the_exit_code_says_so(server: StandIn, store: FhirSource) -> None:
     said = statement()
     said["rest"][0]["resource"].pop()
     for resource in said["rest"][0]["resource"]:
@@ -83,7 +83,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07 Server\r\n\u202e" + "x" * 500
 @pytest.mark.parametrize(
     "total", ['"NaN"', "NaN", "-5", "1e400", "9" * 5000, "[1]", '"\\u001b[2J"']
 )
-def test_hostile_words_and_numbers(server: StandIn, store: FhirStore, total: str) -> None:
+def test_hostile_words_and_numbers(server: StandIn, store: FhirSource, total: str) -> None:
     server.metadata = lambda asked: fhir(statement(software={"name": HOSTILE, "version": HOSTILE}))
     bad = f'{{"resourceType":"Bundle","type":"searchset","total":{total}}}'.encode()
 
@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_or_says_nothing(server: StandIn) -> None:
     assert (ran.code, len(ran.messages)) == (4, 1)
 
 
-def test_a_clock_that_is_as_ours_or_hidden(server: StandIn, store: FhirStore) -> None:
+def test_a_clock_that_is_as_ours_or_hidden(server: StandIn, store: FhirSource) -> None:
     from datetime import UTC, datetime
 
     store.now = datetime.now(UTC)

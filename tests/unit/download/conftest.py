@@ -8,7 +8,7 @@ from imnm_fhir.download import Downloaded, How, Wanted, download, open_download
 from imnm_fhir.server import connect
 from imnm_fhir.server.bulk import Polling
 from tests.unit.server.conftest import Clock, clock, server
-from tests.unit.server.fhir_store import PROJECT, FhirStore
+from tests.unit.server.fhir_source import PROJECT, FhirSource
 from tests.unit.server.stand_in import StandIn
 
 __all__ = ["clock", "server"]
@@ -34,8 +34,8 @@ def patient(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def store(server: StandIn) -> FhirStore:
-    store = FhirStore(server.base_url)
+def store(server: StandIn) -> FhirSource:
+    store = FhirSource(server.base_url)
     store.put({"resourceType": "Organization", "id": "org", "meta": {"tag": [PROJECT]}})
     store.load(patient(number) for number in range(5))
     store.load(observation(number) for number in range(20))
@@ -49,7 +49,11 @@ Run = Callable[..., Downloaded]
 
 @pytest.fixture
 def run(
-    server: StandIn, store: FhirStore, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: StandIn,
+    store: FhirSource,
+    clock: Clock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Run]:
     """One download into `spool`, as a command does it; `keep` leaves it for the next one."""
     monkeypatch.setattr("imnm_fhir.server.bulk.sleep", clock.sleep)

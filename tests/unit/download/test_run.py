@@ -13,7 +13,7 @@ from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
 from imnm_fhir.server.bulk import Polling
 from tests.unit.download.conftest import TAG, observation, patient
 from tests.unit.server.conftest import Clock
-from tests.unit.server.fhir_store import PROJECT, FhirStore
+from tests.unit.server.fhir_source import PROJECT, FhirSource
 from tests.unit.server.stand_in import Answer, Asked, StandIn, outcome
 
 Run = Callable[..., Downloaded]
@@ -34,7 +34,7 @@ def there(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def holds(store: FhirStore) -> dict[str, dict[str, Any]]:
+def holds(store: FhirSource) -> dict[str, dict[str, Any]]:
     """Every resource of ours at the server."""
     tagged = {
         key: each for key, each in store.kept.items() if PROJECT in each["meta"].get("tag", [])
@@ -50,7 +50,7 @@ def fails_once(when: Callable[[Asked], bool], answer: Answer) -> Callable[[Asked
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_brings_all_of_ours_and_nothing_else(
-    method: str, run: Run, store: FhirStore, tmp_path: Path
+    method: str, run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     got = run(method)
     assert (got.resources, got.method.name) == (ALL, method)
@@ -63,13 +63,13 @@ def test_without_tag_all_come(method: str, run: Run, tmp_path: Path) -> None:
     assert "Observation/o99" in there(tmp_path)
 
 
-def test_the_server_forgets_its_pages(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_the_server_forgets_its_pages(run: Run, store: FhirSource, tmp_path: Path) -> None:
     store.fault = fails_once(lambda asked: "start=9" in asked.path, outcome("gone", 410))
     assert run("search").resources == ALL
     assert there(tmp_path) == holds(store)
 
 
-def test_pages_that_are_always_forgotten_end(run: Run, store: FhirStore) -> None:
+def test_pages_that_are_always_forgotten_end(run: Run, store: FhirSource) -> None:
     store.fault = lambda asked: outcome("gone", 410) if "start=9" in asked.path else None
     with pytest.raises(ServerError, match="410 Gone"):
         run("search")
@@ -77,7 +77,7 @@ def test_pages_that_are_always_forgotten_end(run: Run, store: FhirStore) -> None
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_interrupted_download_goes_on(
-    method: str, run: Run, store: FhirStore, server: StandIn, tmp_path: Path
+    method: str, run: Run, store: FhirSource, server: StandIn, tmp_path: Path
 ) -> None:
     late = {"search": "start=9", "everything": "p3/$everything", "bulk": "Observation-9"}[method]
     store.fault = fails_once(lambda asked: late in asked.path, outcome("tired", 500))
@@ -96,7 +96,7 @@ def test_an_interrupted_download_goes_on(
     assert not [path for path in again if early[method] in path]
 
 
-def test_changes_while_paging_are_taken(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_changes_while_paging_are_taken(run: Run, store: FhirSource, tmp_path: Path) -> None:
     def change() -> None:
         store.shift = lambda: None
         store.put(observation(0, "new value"))
@@ -110,7 +110,7 @@ def test_changes_while_paging_are_taken(run: Run, store: FhirStore, tmp_path: Pa
 
 
 def test_a_page_that_is_lost_in_silence_is_found_missing(
-    run: Run, store: FhirStore, tmp_path: Path
+    run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     """The first reading lacks entries; the count tells, and what is missing is read."""
     short = Answer(200, b'{"resourceType":"Bundle","type":"searchset"}')
@@ -120,7 +120,7 @@ def test_a_page_that_is_lost_in_silence_is_found_missing(
     assert any("20 Observation" in note for note in got.notes)
 
 
-def test_a_server_that_gives_less_than_it_counts_is_an_error(run: Run, store: FhirStore) -> None:
+def test_a_server_that_gives_less_than_it_counts_is_an_error(run: Run, store: FhirSource) -> None:
     short = Answer(200, b'{"resourceType":"Bundle","type":"searchset"}')
     store.fault = lambda asked: (
         short if "Observation?" in asked.path and "_summary" not in asked.path else None
@@ -129,7 +129,7 @@ def test_a_server_that_gives_less_than_it_counts_is_an_error(run: Run, store: Fh
         run("search")
 
 
-def test_a_server_that_never_counts(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_a_server_that_never_counts(run: Run, store: FhirSource, tmp_path: Path) -> None:
     store.counts = False
     got = run("search")
     assert got.resources == ALL and there(tmp_path) == holds(store)
@@ -138,7 +138,7 @@ def test_a_server_that_never_counts(run: Run, store: FhirStore, tmp_path: Path) 
 
 @pytest.mark.parametrize("refused", [{"_sort"}, {"_lastUpdated"}, {"_elements"}, {"_tag"}])
 def test_parameters_that_a_server_refuses(
-    refused: set[str], run: Run, store: FhirStore, tmp_path: Path
+    refused: set[str], run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     store.refused = refused
     if refused == {"_elements"}:
@@ -148,7 +148,7 @@ def test_parameters_that_a_server_refuses(
 
 
 def test_changes_since_the_last_download(
-    run: Run, store: FhirStore, server: StandIn, tmp_path: Path
+    run: Run, store: FhirSource, server: StandIn, tmp_path: Path
 ) -> None:
     assert run(since="last", keep=True).method.name == "search"
     for number in range(20, 30):
@@ -164,7 +164,7 @@ def test_changes_since_the_last_download(
     assert not [a for a in server.asked[before:] if "_elements" in a.path]  # the history told
 
 
-def test_deleted_is_seen_without_a_history(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_deleted_is_seen_without_a_history(run: Run, store: FhirSource, tmp_path: Path) -> None:
     run(since="last", keep=True)
     store.fault = lambda asked: outcome("no history", 405) if "_history" in asked.path else None
     store.delete("Observation", "o04")
@@ -174,7 +174,7 @@ def test_deleted_is_seen_without_a_history(run: Run, store: FhirStore, tmp_path:
     assert there(tmp_path) == holds(store)
 
 
-def test_a_deleted_resource_that_came_back(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_a_deleted_resource_that_came_back(run: Run, store: FhirSource, tmp_path: Path) -> None:
     run(since="last", keep=True)
     store.delete("Observation", "o04")
     store.put(observation(4, "again"))
@@ -183,7 +183,9 @@ def test_a_deleted_resource_that_came_back(run: Run, store: FhirStore, tmp_path:
     assert there(tmp_path) == holds(store)
 
 
-def test_changes_of_a_server_that_knows_no_time(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_changes_of_a_server_that_knows_no_time(
+    run: Run, store: FhirSource, tmp_path: Path
+) -> None:
     run(since="last", keep=True)
     store.refused = {"_lastUpdated"}
     store.put(observation(3, "corrected"))
@@ -192,7 +194,7 @@ def test_changes_of_a_server_that_knows_no_time(run: Run, store: FhirStore, tmp_
 
 
 def test_since_a_date_needs_an_earlier_import_and_leaves_no_gap(
-    run: Run, store: FhirStore, tmp_path: Path
+    run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     with pytest.raises(ImnmFhirError, match="--since last, which reads everything the first time"):
         run(since="2026-01-01")
@@ -206,7 +208,7 @@ def test_since_a_date_needs_an_earlier_import_and_leaves_no_gap(
 
 
 def test_another_selection_does_not_mix_with_what_is_kept(
-    run: Run, store: FhirStore, tmp_path: Path
+    run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     run(since="last", keep=True)
     assert run(since="last", tag=None).resources["Observation"] == 21
@@ -214,7 +216,7 @@ def test_another_selection_does_not_mix_with_what_is_kept(
     assert there(tmp_path) == holds(store)
 
 
-def test_a_damaged_spool_is_read_anew(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_a_damaged_spool_is_read_anew(run: Run, store: FhirSource, tmp_path: Path) -> None:
     run(since="last", keep=True)
     (tmp_path / "spool" / "Observation.ndjson").write_text("{}\n")
     assert run(since="last").resources == ALL
@@ -244,14 +246,14 @@ def test_listed_patients_who_are_not_there(run: Run) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_group(method: str, run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_a_group(method: str, run: Run, store: FhirSource, tmp_path: Path) -> None:
     members = [{"entity": {"reference": f"Patient/p{number}"}} for number in (0, 2)]
     store.put({"resourceType": "Group", "id": "g", "member": members})
     got = run(method, group="g", tag=TAG)
     assert got.resources == {"Observation": 8, "Organization": 1, "Patient": 2}
 
 
-def test_a_group_that_is_not_there_or_empty(run: Run, store: FhirStore) -> None:
+def test_a_group_that_is_not_there_or_empty(run: Run, store: FhirSource) -> None:
     with pytest.raises(ServerError, match="reading the Group: answered 404"):
         run(group="g")
     store.put({"resourceType": "Group", "id": "g"})
@@ -264,19 +266,19 @@ def test_bulk_takes_no_list(run: Run) -> None:
         run("bulk", listed=Listed("list.txt", {(KEY, "madrid/1"): 1}))
 
 
-def test_polling_is_capped_and_grows(run: Run, store: FhirStore, clock: Clock) -> None:
+def test_polling_is_capped_and_grows(run: Run, store: FhirSource, clock: Clock) -> None:
     store.polls = 8
     run("bulk", polling=Polling(most=5))
     assert clock.waits == pytest.approx([1, 1.5, 2.25, 3.375, 5, 5, 5, 5], rel=0.01)
 
 
-def test_a_shorter_retry_after_is_kept_to(run: Run, store: FhirStore, clock: Clock) -> None:
+def test_a_shorter_retry_after_is_kept_to(run: Run, store: FhirSource, clock: Clock) -> None:
     store.polls, store.retry_after = 4, "2"
     run("bulk")
     assert clock.waits == [1, 1.5, 2, 2]
 
 
-def test_an_export_that_never_ends(run: Run, store: FhirStore) -> None:
+def test_an_export_that_never_ends(run: Run, store: FhirSource) -> None:
     store.polls = 10**6
     with pytest.raises(ServerError, match="not ready after 10 minutes: repeat the command later"):
         run("bulk", polling=Polling(patience=600))
@@ -285,7 +287,7 @@ def test_an_export_that_never_ends(run: Run, store: FhirStore) -> None:
     assert store.exports == 1  # the same export was waited for
 
 
-def test_an_expired_file_asks_for_a_new_export(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_an_expired_file_asks_for_a_new_export(run: Run, store: FhirSource, tmp_path: Path) -> None:
     store.fault = fails_once(
         lambda asked: "file/1-Observation-9" in asked.path, outcome("gone", 410)
     )
@@ -293,14 +295,14 @@ def test_an_expired_file_asks_for_a_new_export(run: Run, store: FhirStore, tmp_p
     assert store.exports == 2 and there(tmp_path) == holds(store)
 
 
-def test_packed_files(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_packed_files(run: Run, store: FhirSource, tmp_path: Path) -> None:
     store.packed = True
     assert run("bulk").resources == ALL
     assert there(tmp_path) == holds(store)
 
 
 def test_the_manifest_of_a_server_that_exports_too_little(
-    run: Run, store: FhirStore, tmp_path: Path
+    run: Run, store: FhirSource, tmp_path: Path
 ) -> None:
     """A file that is not listed: the second count finds what is missing, and it is read."""
 
@@ -325,14 +327,14 @@ def test_the_manifest_of_a_server_that_exports_too_little(
         (b"", "has 0 lines, and should have"),
     ],
 )
-def test_files_that_are_no_resources(line: bytes, words: str, run: Run, store: FhirStore) -> None:
+def test_files_that_are_no_resources(line: bytes, words: str, run: Run, store: FhirSource) -> None:
     store.fault = lambda asked: Answer(200, line) if "file/1-Observation-0" in asked.path else None
     with pytest.raises(ServerError, match=words) as error:
         run("bulk")
     assert "KANARIE" not in str(error.value)
 
 
-def test_files_with_errors_stop_and_say_why(run: Run, store: FhirStore) -> None:
+def test_files_with_errors_stop_and_say_why(run: Run, store: FhirSource) -> None:
     issue = {"severity": "error", "code": "exception", "diagnostics": "Database went away"}
     said = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
 
@@ -350,7 +352,7 @@ def test_files_with_errors_stop_and_say_why(run: Run, store: FhirStore) -> None:
     assert run("bulk").resources == ALL
 
 
-def test_deleted_files_take_away(run: Run, store: FhirStore, tmp_path: Path) -> None:
+def test_deleted_files_take_away(run: Run, store: FhirSource, tmp_path: Path) -> None:
     entry = {"request": {"method": "DELETE", "url": "Observation/o07"}}
     gone = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [entry]}).encode()
 
@@ -369,7 +371,7 @@ def test_deleted_files_take_away(run: Run, store: FhirStore, tmp_path: Path) -> 
     assert there(tmp_path) == holds(store)
 
 
-def test_a_file_elsewhere_is_not_followed_with_our_token(run: Run, store: FhirStore) -> None:
+def test_a_file_elsewhere_is_not_followed_with_our_token(run: Run, store: FhirSource) -> None:
     def lead_away(asked: Asked) -> None:
         if "status/" in asked.path:
             store.manifest["output"][0]["url"] = "https://evil.example/file"
@@ -380,14 +382,14 @@ def test_a_file_elsewhere_is_not_followed_with_our_token(run: Run, store: FhirSt
 
 
 @pytest.mark.parametrize("method", ["everything", "bulk"])
-def test_a_server_without_the_operation(method: str, run: Run, store: FhirStore) -> None:
+def test_a_server_without_the_operation(method: str, run: Run, store: FhirSource) -> None:
     store.operations = False
     with pytest.raises(ServerError, match=r"answered 40\d"):
         run(method)
 
 
 def test_a_full_disk_keeps_what_came_and_goes_on(
-    run: Run, store: FhirStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, store: FhirSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, left = os.write, [4000]
 
@@ -434,7 +436,7 @@ def test_lists_of_identifiers(tmp_path: Path) -> None:
 
 
 def test_the_automatic_way(
-    run: Run, server: StandIn, store: FhirStore, monkeypatch: pytest.MonkeyPatch
+    run: Run, server: StandIn, store: FhirSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tests.unit.server.stand_in import fhir
 

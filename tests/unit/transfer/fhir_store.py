@@ -1,4 +1,4 @@
-"""A FHIR server in memory with the capabilities, limits and faults that a test wants."""
+"""A FHIR server to export to, in memory, with the capabilities, limits and faults that a test wants."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A small FHIR server for the stand-in: search, history, $everything, Group, $export, all in memory."""
+"""A small FHIR server to import from: search, history, $everything, Group, $export, all in memory."""
 
 import gzip
 import json
@@ -17,7 +17,7 @@ Resource = dict[str, Any]
 Query = dict[str, list[str]]
 
 
-class FhirStore:
+class FhirSource:
     """Keeps resources; `fault` may answer instead, `refused` are parameters that give 400.
 
     Time passes by a minute with each change. `exported` files are made at kick-off; `polls` is how
