@@ -6,7 +6,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env java browser servers demo test check bench bench-upload server wheelhouse docs lock clean
+.PHONY: help env java browser servers demo test check bench bench-server server wheelhouse docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -41,8 +41,8 @@ check: env ## lint, format, types, contents of the wheel
 bench: env ## measure speed and memory; prints one table
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-upload: env java # exports against a bare loop on HAPI; ARGS="--resources 10000 --rounds 3"
-	$(BIN)/python -m benchmarks.upload hapi $(ARGS)
+bench-server: env java # exports, imports and other clients on HAPI; ARGS="--resources 10000 --rounds 3"
+	$(BIN)/python -m benchmarks.at_server $(ARGS)
 
 server: env java ## serve FHIR R4 on a free local port until Ctrl-C
 	@$(BIN)/python -m servers.fhir_server

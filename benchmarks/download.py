@@ -1,22 +1,18 @@
 """Import from a server against a bare download of the same resources, in the same run.
 
-`python -m benchmarks.download` starts HAPI (JDK and Maven needed), fills it, and measures round after
-round in turn: following the next links and writing each page as it comes, and our download by search
-with its checks; a bulk export from kick-off to its files, and the files of a finished one alone, fetched
-and written, and ours with its checks.
-What is compared ends with the resources on disk; reading them into a cohort is `benchmarks/run.py`.
+Round after round in turn, from a server that it fills: following the next links and writing each page
+as it comes, and our download by search with its checks; a bulk export from kick-off to its files, and
+the files of a finished one alone, fetched and written, and ours with its checks. What is compared ends
+with the resources on disk; reading them into a cohort is `benchmarks/run.py`.
 """
 
 import argparse
 import json
-import statistics
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.meter import measured
 from benchmarks.upload import SYSTEM, bare_loop, prepare, write_site
 from imnm_fhir.download import How, Wanted, conclude, download, open_download
@@ -85,7 +81,7 @@ def export(url: str) -> Manifest:
 
 
 def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The median ratios of bare download to ours, by search and by files of an export."""
+    """Seconds of bare downloads and of ours, by search and by files of an export, round after round."""
     files = write_site(SITE, arguments.resources, folder / "site")
     bare_loop(url, prepare(files, 100), 2)
     manifest = export(url)
@@ -107,36 +103,4 @@ def measure(url: str, folder: Path, arguments: argparse.Namespace) -> dict[str, 
         seconds = {piece: round(each["seconds"], 3) for piece, each in found.items()}
         print(f"round {number + 1}: {json.dumps(seconds)}", file=sys.stderr, flush=True)
         rounds += [seconds] if number >= 0 else []
-    return {
-        "resources": arguments.resources,
-        "rounds": rounds,
-        "search/bare": _ratio(rounds, "bare pages", "search"),
-        "files/bare": _ratio(rounds, "bare files", "files"),
-        "export/bare": _ratio(rounds, "bare export", "export"),
-    }
-
-
-def _ratio(rounds: list[dict[str, float]], bare: str, ours: str) -> float:
-    return round(statistics.median(each[bare] / each[ours] for each in rounds), 3)
-
-
-def main() -> None:
-    """Measure what the arguments say; prints JSON."""
-    from servers.fhir_server import start_fhir_server
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--resources", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--page-size", type=int, default=500)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        server = start_fhir_server(folder / "server.log")
-        try:
-            print(json.dumps(measure(server.url, folder, arguments), indent=2))
-        finally:
-            server.stop()
-
-
-if __name__ == "__main__":
-    main()
+    return {"resources": arguments.resources, "rounds": rounds}
