@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from imnm_fhir.cli.options import PATH, example, gate_options, server_options, voice_options
+from imnm_fhir.cli.options import (
+    PATH,
+    example,
+    gate_options,
+    language_option,
+    server_options,
+    voice_options,
+)
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError, UsageError
 from imnm_fhir.server.options import ServerOptions
@@ -28,13 +35,14 @@ SHOWN = 20  # resources that are named on the screen; all stand in the report
 @click.option(
     "--journal", type=PATH, help="The journal's folder, where export was given another one."
 )
+@language_option
 @gate_options
 @server_options
 @voice_options
 def command(
     cohort: Path | None, url: str | None, certificate: Path | None, page: Path | None,
-    journal: Path | None, waivers: Path | None, exclude_failing_patients: bool, allow_errors: bool,
-    server: ServerOptions, voice: Voice,
+    journal: Path | None, language: str, waivers: Path | None, exclude_failing_patients: bool,
+    allow_errors: bool, server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Read a cohort back from a server and compare every value.
 
@@ -44,7 +52,7 @@ def command(
     if page is not None:
         from imnm_fhir.proof import read_certificate, write_certificate
 
-        voice.say(f"written: {write_certificate(read_certificate(page), page)[1]}")
+        voice.say(f"written: {write_certificate(read_certificate(page), page, language)[1]}")
         return
     if cohort is None or url is None:
         raise UsageError("give a cohort and the server's address with --at")
@@ -60,6 +68,7 @@ def command(
             journal=journal,
             server=server,
             progress=advance,
+            language=language,
         )
     voice.say_some(verified.lines())
     exceptions = verified.verification.exceptions

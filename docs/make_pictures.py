@@ -1,6 +1,8 @@
 """Takes the pictures of the README and the how-tos from what the demo made: `python docs/make_pictures.py build/demo`.
 
-Needs chromium and its driver. Pictures are committed; look at them before you do.
+Needs chromium and its driver, and a certificate in the same folder, of a server that `make server` starts:
+`imnm-fhir verify COHORT --at URL --certificate build/demo/certificate.json`. Pictures are committed; look at
+them before you do.
 """
 
 import sys
@@ -15,6 +17,7 @@ PICTURES = {  # page below the demo's folder (and an element's id), width and he
     "report.png": ("freiburg_1_report/report.html", 1300, 1390),
     "report-ck.png": ("freiburg_1_report/report.html#numbers-ck", 1300, 900),
     "report-dates.png": ("freiburg_1_report/report.html#dates", 1300, 1500),
+    "certificate.png": ("certificate.html", 1100, 700),
     "table1.png": ("table1.html", 1300, 800),
 }
 OPTIONS = (

@@ -14,6 +14,7 @@ from imnm_fhir.cohort import read_manifest, table_hashes
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.places import Progress, is_url
+from imnm_fhir.languages import load_sentences
 from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
@@ -51,18 +52,21 @@ def verify(
     journal: Path | None = None,
     server: "ServerOptions | None" = None,
     progress: Progress | None = None,
+    language: str = "en",
 ) -> Verified:
     """Compare what the server at `url` holds of the sites of the cohort in `folder` with the cohort.
 
     Those patients are expected there whom `gate` lets leave today. `certificate` is the `.json` file
-    to write, with a page and a report of every resource beside it. A journal that is missing, damaged
-    or of another server is made anew from what the server holds; `journal` is its folder.
+    to write, with a page in `language` and a report of every resource beside it. A journal that is
+    missing, damaged or of another server is made anew from what the server holds; `journal` is its
+    folder.
     """
     from imnm_fhir.proof import make_certificate, write_certificate
     from imnm_fhir.server import connect, read_credentials
 
     if not is_url(url):
         raise UsageError(f"{url}: give the server's address, such as https://fhir.example.org/fhir")
+    load_sentences(language)  # a language that nobody knows is told before the server is read
     if certificate is not None and certificate.suffix != ".json":
         raise UsageError(f"{certificate}: give a .json file; the page stands beside it")
     leaving = pass_gate(folder, gate, need_validation=False)
@@ -77,7 +81,7 @@ def verify(
         listed = _publish_report(place / REPORT, certificate)
         rebuilt = _rebuild_journal(folder, url, journal, files, place / REPORT)
     made = make_certificate(found, **ends, at=_now(), report=listed)
-    written = write_certificate(made, certificate) if certificate else ()
+    written = write_certificate(made, certificate, language) if certificate else ()
     return Verified(url, found, made, written, rebuilt)
 
 

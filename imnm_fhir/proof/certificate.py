@@ -13,12 +13,26 @@ from typing import Any
 
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.proof.likeness import STATES
+from imnm_fhir.languages import SOURCE, Translator, load_sentences, translatable
+from imnm_fhir.proof.likeness import CHANGED, EQUIVALENT, FOREIGN, IDENTICAL, MISSING, STATES
 from imnm_fhir.proof.verification import Verification
 from imnm_fhir.written import replace_atomically
 
 FORMAT = "imnm-fhir transfer certificate 1"
 LISTED = 1000  # exceptions that stand in the certificate; all stand in the report beside it
+WORDS = {  # of each state: its name on the page, and what it means
+    IDENTICAL: (
+        translatable("identical"),
+        translatable("the same content, but for what the server itself manages"),
+    ),
+    EQUIVALENT: (translatable("equivalent"), translatable("written otherwise, read as the same")),
+    CHANGED: (translatable("changed"), translatable("somebody changed or added something")),
+    MISSING: (translatable("missing"), translatable("not there")),
+    FOREIGN: (
+        translatable("foreign"),
+        translatable("there under these sites, but not in the cohort"),
+    ),
+}
 Certificate = dict[str, Any]
 
 
@@ -63,14 +77,20 @@ def certificate_hash(certificate: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_certificate(certificate: Certificate, path: Path) -> tuple[Path, Path]:
-    """Write `path` as JSON and the page beside it (`.html`); returns both places."""
+def write_certificate(
+    certificate: Certificate, path: Path, language: str = SOURCE
+) -> tuple[Path, Path]:
+    """Write `path` as JSON and the page beside it (`.html`); returns both places.
+
+    `language` is that of the page; raises `UsageError` where it has no catalogue.
+    """
+    shown = certificate_page(certificate, language)
     page = path.with_suffix(".html")
     with replace_atomically(path) as unfinished:
         text = json.dumps(certificate, ensure_ascii=False, indent=1) + "\n"
         unfinished.write_text(text, "utf-8")
     with replace_atomically(page) as unfinished:
-        unfinished.write_text(certificate_page(certificate), "utf-8")
+        unfinished.write_text(shown, "utf-8")
     return path, page
 
 
@@ -91,34 +111,53 @@ def read_certificate(path: Path) -> Certificate:
     return certificate
 
 
-def certificate_page(certificate: Mapping[str, Any]) -> str:
-    """The certificate as one self-contained HTML page."""
-    from importlib.resources import files
-
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = (files("imnm_fhir") / "templates" / "certificate.html").read_text("utf-8")
-    page: str = environment.from_string(template).render(
-        certificate=certificate, states=STATES, rows=_rows(certificate)
+def certificate_page(certificate: Mapping[str, Any], language: str = SOURCE) -> str:
+    """The certificate as one self-contained HTML page; raises as `load_sentences`."""
+    load_sentences(language)
+    page: str = _template().render(
+        certificate=certificate,
+        at=certificate["at"].replace("T", " ").replace("+00:00", " UTC"),
+        states={state: WORDS[state] for state in STATES},
+        rows=_rows(certificate, language),
+        _=Translator(language),
     )
     return page
 
 
-def _rows(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _template() -> Any:
+    from importlib.resources import files
+
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(
+            lambda name: (files("imnm_fhir") / "templates" / name).read_text("utf-8")
+        ),
+    )
+    return environment.get_template("certificate.html")
+
+
+def _rows(certificate: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
     """One row per type and element, a count per state."""
     table: dict[tuple[str, str], Counter[str]] = {}
     for each in certificate["counts"]:
         place = each["type"], each["element"]
         table.setdefault(place, Counter())[each["state"]] += each["resources"]
     return [
-        {"type": kind, "element": _label(element), **{state: counts[state] for state in STATES}}
+        {
+            "type": kind,
+            "element": _label(element, language),
+            **{state: counts[state] for state in STATES},
+        }
         for (kind, element), counts in table.items()
     ]
 
 
-def _label(element: str) -> str:
+def _label(element: str, language: str) -> str:
     known = load_dictionary().elements.get(element)
-    return known.labels.get("en", element) if known else element
+    labels = known.labels if known else {}
+    return labels.get(language) or labels.get(SOURCE, element)
