@@ -80,7 +80,7 @@ def csv_lines(columns: tuple[str, ...], rows: list[Row]) -> list[str]:
     writer.writerow(columns)
     for row in rows:
         writer.writerow(["" if each is None else escape_cell(str(each)) for each in row])
-    return text.getvalue().splitlines()
+    return text.getvalue().removesuffix("\n").split("\n")
 
 
 def write_audit(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:

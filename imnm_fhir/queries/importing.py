@@ -1,6 +1,7 @@
 """Answers from a filled-in list into the log: each row taken, or refused with the reason."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from imnm_fhir.queries.model import PROPOSAL_ANSWERS, Target
 from imnm_fhir.queries.states import last_judged
 from imnm_fhir.values import fold
 
-SAME = ("query", "answer", "cell", "new", "comment", "by", "role", "date")  # what makes it the same
+# What makes it the same: a later list may say again what an earlier one said, and mean it.
+SAME = ("query", "answer", "cell", "new", "comment", "by", "role", "date", "list")
 CONSORTIUM = "consortium"
 
 
@@ -95,7 +97,8 @@ def _entry(
     question = _question(row, log, asked)
     if not any(row.text(name) for name in ("answer", "new", "comment")):
         return None
-    as_of = _as_of(row, log, question)
+    as_of = _as_of(row, log)
+    question = _as_shown(log, question, as_of)
     answer, new = _answer(row), row.cells.get("new", BLANK)
     who, what = row.text("by") or by, _role(row.text("role") or role or "")
     if not who:
@@ -152,14 +155,28 @@ def _question(row: FilledRow, log: Log, asked: Mapping[str, Entry]) -> Entry:
     return question
 
 
-def _as_of(row: FilledRow, log: Log, question: Entry) -> int:
+def _as_shown(log: Log, question: Entry, as_of: int) -> Entry:
+    """The question as the list shows it: the value there is what an answer is about, not a newer one."""
+    shown = [
+        each
+        for each in log.of("asked")
+        if each["query"] == question["query"] and each["seq"] <= as_of
+    ]
+    if not shown:
+        raise _Refused("the code under List was edited; copy it from the list")
+    return shown[-1]
+
+
+def _as_of(row: FilledRow, log: Log) -> int:
     """How much of the log the list knew; refused where it is of an older delivery."""
     parts = row.text("list").split(":")
-    if len(parts) != 4 or not all(part.isdigit() for part in parts[2:]):
+    if len(parts) != 4 or not all(re.fullmatch("[0-9]{1,9}", part) for part in parts[2:]):
         raise _Refused("the code under List was edited; copy it from the list")
     judged = last_judged(log) or {"delivery": ""}
     if int(parts[2]) != delivery_number(log, judged["delivery"]):
         raise _Refused("is of a list of another delivery; copy the answer into the newest list")
+    if int(parts[3]) > len(log.entries):
+        raise _Refused("the code under List was edited; copy it from the list")
     return int(parts[3]) - 1
 
 
@@ -184,9 +201,14 @@ def _cell(row: FilledRow, question: Entry) -> Target:
     chosen = row.text("cell")
     if not chosen or query.rows:
         return query.target
-    for target in query.targets:
-        if fold(chosen) in (fold(target.said), fold(target.column or "")):
-            return target
+    for name in ("said", "column"):  # a column's name alone only where it names one cell
+        found = {
+            target.key: target
+            for target in query.targets
+            if fold(getattr(target, name) or "") == fold(chosen)
+        }
+        if len(found) == 1:
+            return next(iter(found.values()))
     choices = {each for language in known_languages() for each in cell_words(query, language)}
     raise _Refused(
         f"the cell is none of this query's; choose one of {len(choices)} in the drop-down"

@@ -73,7 +73,8 @@ def read_log(folder: Path) -> Log:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8").splitlines()
+        lines = path.read_bytes().decode("utf-8").split("\n")  # a text may hold other breaks
+        return lines if lines[-1] else lines[:-1]
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
