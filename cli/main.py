@@ -114,7 +114,7 @@ def _run() -> int:
     except ImnmFhirError as error:
         return _say(str(error), error.exit_code)
     except Exception as error:
-        if "KeyboardInterrupt" in str(error):  # DuckDB wraps a Ctrl-C in an error of its own
+        if _interrupted(error):
             return _say(INTERRUPTION, INTERRUPTED)
         if isinstance(error, OSError) and error.errno in DISK:
             place = error.filename or "a file"
@@ -125,6 +125,15 @@ def _run() -> int:
             "a bug of imnm-fhir; please report the lines above, without patients' values", BUG
         )
     return code if isinstance(code, int) else FINE
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind the error: DuckDB and Python's making of classes wrap it in their own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _tolerant(stream: TextIO) -> TextIO:

@@ -16,6 +16,9 @@ from typing import Any
 
 import click
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # also where a test loads this file
+from library_page import library_page
+
 from imnm_fhir.cli.main import COMMANDS, EXIT_CODES, imnm_fhir
 from imnm_fhir.derive.columns import CASE_COLUMNS
 from imnm_fhir.dictionary import Code, Element, load_dictionary
@@ -354,6 +357,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cases": cases_page,
     "study": study_page,
     "fhir": fhir_page,
+    "library": library_page,
 }
 WARNING = "<!-- Made by docs/make_reference.py: change what it reads, then run make docs. -->"
 

@@ -202,12 +202,19 @@ def test_bug_shows_its_traceback(
     assert err.splitlines()[-1].startswith("imnm-fhir: a bug")
 
 
+def wrapped(cause: BaseException) -> RuntimeError:
+    error = RuntimeError("Error calling __set_name__ on an instance")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
         KeyboardInterrupt(),
         click.exceptions.Abort(),
         RuntimeError("counting the rows failed: KeyboardInterrupt: "),  # as DuckDB says it
+        wrapped(KeyboardInterrupt()),  # as Python does while it makes a class
     ],
 )
 def test_interruption(
