@@ -1,9 +1,10 @@
 """DuckDB, opened so that it stays offline, out of other people's folders and within its memory."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,12 +23,12 @@ def open_engine(
     """
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder:
+    with temporary_folder() as folder:
         config: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "memory_limit": memory_limit,
-            "temp_directory": folder,
+            "temp_directory": str(folder),
             "preserve_insertion_order": ordered,
         }
         if threads:

@@ -3,9 +3,14 @@
 import getpass
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
+
+TEMPORARY = "imnm-fhir-"  # begins the name of every temporary folder of ours
 
 
 def make_private_folder(folder: Path, otherwise: str) -> None:
@@ -22,6 +27,18 @@ def make_private_folder(folder: Path, otherwise: str) -> None:
 def make_private_file(path: Path) -> None:
     """Make an empty file that its owner alone may read; `FileExistsError` where something is there."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder for what lasts as long as a command; it is removed at the end, errors included."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY) as folder:
+        yield Path(folder)
+
+
+def temporary_folders() -> list[Path]:
+    """Folders that a command of ours is using now, or left behind when it was killed."""
+    return sorted(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*"))
 
 
 def is_open_to_others(status: os.stat_result) -> bool:

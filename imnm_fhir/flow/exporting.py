@@ -1,6 +1,5 @@
 """From a cohort's folder, or site files, to FHIR on disk or on a server."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +12,7 @@ from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
 from imnm_fhir.harmonise.deliveries import INCREMENTAL
+from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
     from imnm_fhir.server import ServerOptions
@@ -70,12 +70,12 @@ def export(
     at a server, `progress` of that on disk. `log` is the folder of the site's answers, whose
     corrections are put on top of site files.
     """
-    with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
-        folder = _source_folder(source, site, Path(temporary) / "cohort", gate, log)
+    with temporary_folder() as temporary:
+        folder = _source_folder(source, site, temporary / "cohort", gate, log)
         if is_url(target):
             leaving = pass_gate(folder, gate)
             sending = _Sending(
-                source[0], site is not None, target, Path(temporary), server, choices, watch
+                source[0], site is not None, target, temporary, server, choices, watch
             )
             return _export_to_server(leaving, sending)
         return _export_to_disk(folder, Path(target), gate, progress)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.places import Progress, is_url
 from imnm_fhir.languages import load_sentences
+from imnm_fhir.owner import temporary_folder
 from imnm_fhir.written import replace_atomically
 
 if TYPE_CHECKING:
@@ -71,10 +71,9 @@ def verify(
         raise UsageError(f"{certificate}: give a .json file; the page stands beside it")
     leaving = pass_gate(folder, gate, need_validation=False)
     with (
-        tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary,
+        temporary_folder() as place,
         connect(url, read_credentials(), server) as connection,
     ):
-        place = Path(temporary)
         files = _write_expected(leaving, place / "sent")
         found = _compare(connection, leaving, files, place, progress)
         ends = _ends(leaving, connection)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
 from imnm_fhir.flow.places import is_url
+from imnm_fhir.owner import temporary_folders
 from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _on_disk(
 
 
 def _search(places: Sequence[Path], ids: set[str], person: "Person", done: Withdrawn) -> None:
-    from imnm_fhir.withdrawal import find_traces, temporary_folders
+    from imnm_fhir.withdrawal import find_traces
 
     pattern = person.pattern(ids)
     done.traces = find_traces([*places, *temporary_folders()], pattern, person.site)

@@ -6,7 +6,6 @@ memory does not grow with their number.
 
 import re
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.owner import temporary_folder
 from imnm_fhir.transfer.journal import (
     CONFLICT,
     DELETING,
@@ -165,8 +165,8 @@ def read_delivery(files: Mapping[str, Path]) -> Iterator[Delivery]:
     and for an id that stands twice: nothing is sent then.
     """
     order = sorted(files, key=lambda kind: (wave_of(kind), kind))
-    with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder:
-        with closing(sqlite3.connect(Path(folder) / "delivery.sqlite")) as database:
+    with temporary_folder() as folder:
+        with closing(sqlite3.connect(folder / "delivery.sqlite")) as database:
             database.execute("pragma synchronous = off")  # it is made anew each time
             database.execute("pragma journal_mode = off")
             database.execute(_TABLE)

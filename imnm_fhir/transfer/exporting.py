@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from imnm_fhir.errors import ServerError, UsageError
+from imnm_fhir.owner import temporary_folder
 from imnm_fhir.server.capabilities import Capabilities, read_capabilities
 from imnm_fhir.server.connection import Connection
 from imnm_fhir.transfer.audit import Audit
@@ -108,8 +108,7 @@ def _journal(connection: Connection, cohort: Path, choices: Choices) -> Iterator
         with open_journal(cohort, url, folder=choices.journal, wait=choices.wait) as journal:
             yield journal
         return
-    with tempfile.TemporaryDirectory(prefix="imnm-fhir-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder() as folder:
         with read_journal(cohort, url, folder=choices.journal) as journal:
             if journal:
                 with closing(sqlite3.connect(folder / journal.path.name)) as copy:

@@ -5,7 +5,7 @@ from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort, resource_ids
 from imnm_fhir.withdrawal.journals import journal_ids
 from imnm_fhir.withdrawal.person import Person, parse_person
 from imnm_fhir.withdrawal.places import cohort_folders, journals, redact_place
-from imnm_fhir.withdrawal.traces import find_traces, temporary_folders
+from imnm_fhir.withdrawal.traces import find_traces
 
 __all__ = [
     "AtServer",
@@ -19,6 +19,5 @@ __all__ = [
     "redact_cohort",
     "redact_place",
     "resource_ids",
-    "temporary_folders",
     "withdraw_at",
 ]

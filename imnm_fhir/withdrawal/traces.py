@@ -4,7 +4,6 @@ import gzip
 import os
 import re
 import sqlite3
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -26,11 +25,6 @@ def find_traces(
     return sorted(
         {path for place in places for path in _files(place) if holds(path, pattern, site)}
     )
-
-
-def temporary_folders() -> list[Path]:
-    """Folders that a command of ours left behind, or is using now."""
-    return sorted(Path(tempfile.gettempdir()).glob("imnm-fhir-*"))
 
 
 def holds(path: Path, pattern: re.Pattern[bytes], site: str | None = None) -> bool:

@@ -1,6 +1,5 @@
 """Reading FHIR, ours or foreign, from memory and from files, into a cohort."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from imnm_fhir.fhir.reading.one_by_one import ResourceReader, Row
 from imnm_fhir.fhir.reading.own_export import check_whole, open_own_export, trusted_manifest
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import check_site_id
+from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,10 +112,10 @@ class _Import:
     def open(cls, site: str | None) -> Iterator["_Import"]:
         chosen = check_site_id(site) if site else None
         with (
-            tempfile.TemporaryDirectory(prefix="imnm-fhir-") as folder,
+            temporary_folder() as folder,
             open_engine(memory_limit=MEMORY, ordered=True) as engine,
         ):
-            staging, reader = Staging(Path(folder)), ResourceReader()
+            staging, reader = Staging(folder), ResourceReader()
             yield cls(engine, staging, reader, chosen, [], BulkReader(reader, staging), [])
 
     def read_all(self, listed: Iterable[Located]) -> None:
