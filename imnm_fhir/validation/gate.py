@@ -147,6 +147,8 @@ def _failing(cohort: Cohort, waivers: Sequence[Waiver], need_validation: bool) -
     by_key = {row_key(patient): patient for patient in _keys(cohort)}
     failing = set()
     for key, rules in validation["patients_failing"].items():
+        if key not in by_key:  # withdrawn since
+            continue
         site, patient = by_key[key]
         left = [
             rule for rule in rules if not any(each.covers(site, patient, rule) for each in waivers)

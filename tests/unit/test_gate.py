@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imnm_fhir.cohort import Cohort, read_cohort, write_cohort
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, write_cohort
 from imnm_fhir.errors import FindingsError, ImnmFhirError, Problems
 from imnm_fhir.findings import Waiver
 from imnm_fhir.issues import Issue
@@ -186,3 +186,9 @@ def test_a_patient_is_taken_out_of_every_file(tmp_path: Path) -> None:
 def test_nobody_is_taken_out_twice() -> None:
     with pytest.raises(ImnmFhirError, match="no such patient"):
         remove_patient(cohort(person("P1")), "madrid", "P2")
+
+
+def test_a_failing_patient_who_was_withdrawn_since_stops_nobody(failing: Cohort) -> None:
+    left = keep_patients(failing, {(failing.sites[0], "P1")})
+    passed, _ = gate(left, today=TODAY)
+    assert passed.tables["patients"]["patient"].to_pylist() == ["P1"]
