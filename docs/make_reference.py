@@ -16,9 +16,7 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # also where a test loads this file
-from library_page import library_page
-
+from imnm_fhir import api
 from imnm_fhir.cli.main import COMMANDS, EXIT_CODES, imnm_fhir
 from imnm_fhir.derive.columns import CASE_COLUMNS
 from imnm_fhir.dictionary import Code, Element, load_dictionary
@@ -38,6 +36,8 @@ TITLES = {
     "conditions": "Conditions",
     "procedures": "Procedures",
 }
+LIBRARY = """Every command is a thin reader of functions that `imnm_fhir.api` offers, each loaded when first named.
+`help(name)` says arguments, units and the errors raised."""
 Rows = Iterable[Sequence[str]]
 
 
@@ -346,6 +346,23 @@ def _examples() -> Mapping[str, dict[str, object]]:
         if kind not in found and wanted[kind] in key:
             found[kind] = dict(resource)
     return {kind: found[kind] for kind in wanted}
+
+
+def library_page() -> str:
+    """The functions of imnm_fhir.api by command, each with the first line of its docstring."""
+    example = str(api.__doc__).split("\n\n", 1)[1]
+    used = {name for names in api.VERBS.values() for name in names}
+    groups = {f"`imnm-fhir {command}`": names for command, names in api.VERBS.items()}
+    groups["objects, single resources"] = tuple(each for each in api.__all__ if each not in used)
+    rows = [
+        (command, f"`{name}`", str(getattr(api, name).__doc__).split("\n")[0])
+        for command, names in groups.items()
+        for name in names
+    ]
+    code = f"```python\n{example.strip()}\n```"
+    return "\n\n".join(
+        ["# Library", LIBRARY, code, table(("command", "function", "what it gives"), rows)]
+    )
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -1,12 +1,13 @@
 """The verbs of the command line as functions on the same objects, each imported when first used.
 
-from imnm_fhir.api import compare, derive_cases, from_fhir, harmonise, load_site_mapping, ...
+from pathlib import Path
+from imnm_fhir import api
 
-cohort = harmonise([Path("madrid16_es.csv")], load_site_mapping("madrid_es"))
-validation = validate(cohort)
-resources = list(to_fhir(cohort))
-assert compare(cohort, from_fhir(resources)) == []
-print(table1(derive_cases(cohort, load_study()), load_study()).text())
+cohort = api.harmonise([Path("madrid16_es.csv")], api.load_site_mapping("madrid_es"))
+validation = api.validate(cohort)
+resources = list(api.to_fhir(cohort))
+assert api.compare(cohort, api.from_fhir(resources)) == []
+print(api.table1(api.derive_cases(cohort, api.load_study()), api.load_study()).text())
 """
 
 from importlib import import_module

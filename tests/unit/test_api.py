@@ -1,5 +1,9 @@
 """The verbs of the library: each is there, and is a function even after its room was imported."""
 
+from pathlib import Path
+
+import pytest
+
 import imnm_fhir.compare
 import imnm_fhir.harmonise  # noqa: F401
 from imnm_fhir import api
@@ -19,3 +23,11 @@ def test_every_command_has_verbs_in_the_library() -> None:
 
 def test_an_unknown_verb_is_an_attribute_error() -> None:
     assert not hasattr(api, "harmonize")
+
+
+def test_the_example_runs(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(repository / "imnm_fhir" / "demo_data" / "madrid")
+    exec(str(api.__doc__).split("\n\n", 1)[1], {})
+    assert "Table 1" in capsys.readouterr().out
