@@ -54,6 +54,12 @@ def command(
     )
     for problem in [*done.problems, *done.server_problems]:
         click.echo(f"not done: {problem}", err=True)
+    if not done.is_known:
+        click.echo(
+            "nothing of this patient was found anywhere: check the site's id and the pseudonym, "
+            "capitals and zeros included",
+            err=True,
+        )
     for path in done.traces:
         click.echo(f"still names the patient: {path}", err=True)
     if done.server_problems:

@@ -23,11 +23,13 @@ Say = Callable[[str], None]
 class Withdrawn:
     """What a withdrawal left undone: problems by place, files that still name the patient.
 
-    `reports` say what happened at each server; `changed` counts what was redacted on disk.
+    `reports` say what happened at each server; `changed` counts what was redacted on disk. `is_known`:
+    something of the patient was found, now or in an earlier withdrawal.
     """
 
     reports: list["AtServer"] = field(default_factory=list)
     changed: int = 0
+    is_known: bool = False
     problems: list[str] = field(default_factory=list)
     server_problems: list[str] = field(default_factory=list)
     traces: list[Path] = field(default_factory=list)
@@ -67,6 +69,7 @@ def withdraw(
     ids = {ident for _, ident in known} | {i for each in done.reports for _, i in each.removed}
     _on_disk(places, ids, person, done, say)
     _search(places, ids, person, done)
+    done.is_known |= bool(done.changed or done.traces or any(each.removed for each in done.reports))
     return done
 
 
@@ -112,7 +115,9 @@ def _bury(places: Sequence[Path], person: "Person", done: Withdrawn, say: Say) -
     folders = [folder for place in places for folder in (cohort_folders(place) or [place])]
     for path in sorted({tombstones_beside(folder) for folder in folders}):
         try:
-            if bury(path, person.site, person.patient):
+            new = bury(path, person.site, person.patient)
+            done.is_known |= not new
+            if new:
                 say(f"{path}: tombstone set: no later delivery there brings the patient back")
         except ImnmFhirError as error:
             done.problems.append(str(error))

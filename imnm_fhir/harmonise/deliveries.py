@@ -1,7 +1,7 @@
 """One delivery of a site after another: what changed since the last one, and increments put on top."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,7 @@ def put_on_top(old: Cohort, new: Cohort) -> Cohort:
     check_follows(old, new)
     tables = {name: _updated(old.tables[name], new.tables[name]) for name in TABLES}
     about = {
-        site: {**each, "sources": [*_sources(old, site), *each["sources"]]}
+        site: {**each, "sources": [*_earlier(old, site, each["sources"]), *each["sources"]]}
         for site, each in new.manifest["sites"].items()
     }
     issues = (*_standing(old, new), *new.issues)
@@ -126,9 +126,16 @@ def _cells(old: Cohort, new: Cohort) -> Cells | None:
     return Cells(pa.concat_tables(made)) if made else None
 
 
-def _sources(cohort: Cohort, site: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = cohort.manifest["sites"][site].get("sources") or []
-    return found
+def _earlier(
+    cohort: Cohort, site: str, new: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The sources of the earlier deliveries; the same file given again is one source."""
+    again = {tuple(each.get(name) for name in SOURCE) for each in new}
+    found: list[Mapping[str, Any]] = cohort.manifest["sites"][site].get("sources") or []
+    return [each for each in found if tuple(each.get(name) for name in SOURCE) not in again]
+
+
+SOURCE = ("file", "sheet", "sha256")
 
 
 def _standing(old: Cohort, new: Cohort) -> list[Issue]:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.cohort import read_cohort, write_cohort
 from imnm_fhir.flow import export, harmonise_files, pool_folders, withdraw
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
@@ -116,3 +118,13 @@ def test_the_same_pseudonym_of_another_site_is_no_trace(tmp_path: Path) -> None:
     assert find_traces([tmp_path], WHO.pattern(), WHO.site) == []
     pq.write_table(rows.set_column(0, "site", [["freiburg", None]]), tmp_path / "pool.parquet")
     assert find_traces([tmp_path], parse_person("madrid/MAD-04").pattern(), "madrid") != []
+
+
+def test_a_pseudonym_that_nobody_has_is_said(tmp_path: Path) -> None:
+    write_cohort(cohort(person("P01"), name="madrid"), tmp_path / "b" / "c")
+    how = ["withdraw", str(tmp_path / "b"), "--patient"]
+    wrong = CliRunner().invoke(imnm_fhir, [*how, "madrid/P1"])
+    assert "nothing of this patient was found anywhere" in wrong.output
+    for _ in range(2):
+        right = CliRunner().invoke(imnm_fhir, [*how, "madrid/P01"])
+        assert "nothing of this patient was found" not in right.output
