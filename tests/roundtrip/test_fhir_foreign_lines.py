@@ -132,6 +132,7 @@ def test_foreign_lines(
     (folder / "a.ndjson").write_bytes(b"".join(write_json(each) + b"\n" for each in patients))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("imnm_fhir.fhir.reading.imports.BLOCK", size)
+        patch.setattr("imnm_fhir.fhir.reading.parts.ROWS", size >> 8)
         quick = read_cohort_from_files(folder, site="m", keep_going=True)
     by_match = from_fhir(read_resources(folder, keep_going=True), site="m")
     assert [each.line() for each in compare(quick, by_match)] == []

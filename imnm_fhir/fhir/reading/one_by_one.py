@@ -45,6 +45,10 @@ class Refusals:
                 )
             )  # fmt: skip
 
+    def copy(self) -> "Refusals":
+        """The same so far, to which others can be added."""
+        return Refusals(list(self.issues), Counter(self.counts))
+
     def all_issues(self) -> list[Issue]:
         """Every issue, with one for those that were only counted."""
         over = {

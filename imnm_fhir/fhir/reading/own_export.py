@@ -1,13 +1,13 @@
 """Reading an NDJSON folder that we wrote and nobody changed: straight from lines to tables."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import new_manifest
 from imnm_fhir.dictionary import TABLES, load_dictionary
-from imnm_fhir.engine import open_engine
+from imnm_fhir.engine import FEW, open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import changed_files, own_manifest, read_file
 from imnm_fhir.fhir.reading.assembly import staged_schema
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import duckdb
 
 LONGEST = 1 << 24  # bytes of a line
+OWN_MEMORY = "200MB"  # DuckDB's JSON reader holds two of the longest lines per thread
+FINAL = {table: (f"final_{table}",) for table in TABLES}
 
 
 def trusted_manifest(source: Path) -> dict[str, Any] | None:
@@ -56,14 +58,14 @@ def check_whole(source: Path, keep_going: bool) -> list[Issue]:
 
 @contextmanager
 def open_own_export(
-    folder: Path, exported: Mapping[str, Any], memory: str, progress: Callable[[int], None] | None
+    folder: Path, exported: Mapping[str, Any], memory: str
 ) -> Iterator[tuple["duckdb.DuckDBPyConnection", dict[str, Any]]]:
-    """An engine with the views `final_*` over the folder's files, and the cohort's manifest.
+    """An engine with the views of `FINAL` over the folder's files, and the cohort's manifest.
 
     The files are in the order of the key, and so are the views' rows.
     """
     by_kind = {about["resourceType"]: name for name, about in exported["files"].items()}
-    with open_engine(memory_limit=memory, ordered=True) as engine:
+    with open_engine(memory, FEW, ordered=True) as engine:
         prepare_values(engine)
         for table in TABLES:
             name = by_kind.get(load_shapes()[table].resource)
@@ -74,8 +76,6 @@ def open_own_export(
                     f"create temp view final_{table} as {_final_query(table, folder / name)}"
                 )
         resources = sum(about["resources"] for about in exported["files"].values())
-        if progress:
-            progress(resources)
         yield engine, _manifest(folder, by_kind.get("Organization"), resources)
 
 
