@@ -1,5 +1,6 @@
 """From site files to a cohort's folder, with what the site corrected put on top."""
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
+from imnm_fhir.harmonise.corrections import APPLIED
 from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top
 from imnm_fhir.queries.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping
+
+logger = logging.getLogger(__name__)
 
 READ_FROM = "read_from"  # where the site's files are, so that an answer counts without typing them
 
@@ -40,6 +44,10 @@ def harmonise_files(
     answered = read_log(place) if place else None
     mapping = load_site_mapping(site)
     before = _earlier(out, mapping) if out else None
+    if before is not None and place is not None:
+        _warn_of_lost(
+            before, place, {each["hash"] for each in answered.entries} if answered else ()
+        )
     cohort = harmonise(
         list(files),
         mapping,
@@ -63,6 +71,24 @@ def harmonise_files(
     counted = {**found, "withdrawn": len(found["withdrawn"])}  # who is gone is named in no file
     written = write_cohort(replace(cohort, manifest={**cohort.manifest, "changes": counted}), out)
     return replace(written, manifest={**written.manifest, "changes": found})
+
+
+def _warn_of_lost(before: Cohort, place: Path, known: Collection[str]) -> None:
+    """Say where the cohort holds corrections that its log does not: they would go without a word."""
+    states = [about.get("corrections", {}) for about in before.manifest["sites"].values()]
+    lost = [
+        name
+        for each in states
+        for name, state in each.items()
+        if state == APPLIED and name not in known
+    ]
+    if lost:
+        logger.warning(
+            "%s: lacks %d corrections that the cohort held; they are not put on top again. Put the log "
+            "back beside the cohort if it was moved or cut",
+            place,
+            len(lost),
+        )
 
 
 def _earlier(out: Path, mapping: SiteMapping) -> Cohort | None:

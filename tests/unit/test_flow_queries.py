@@ -101,3 +101,17 @@ def test_a_study_may_ask_for_an_endorsement(tmp_path: Path) -> None:
         pass_gate(tmp_path / "c", Gate(study=study), need_validation=False)
     study.write_text("[study]\nsigned = false\n", "utf-8")
     assert pass_gate(tmp_path / "c", Gate(study=study), need_validation=False).people.num_rows == 1
+
+
+def test_a_log_that_was_cut_or_left_behind_is_said(
+    made: Path, filled: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    take_answers(made, filled)
+    site = made.parent / "site.csv"
+    harmonise_files([site], str(made.parent / "site.toml"), made)
+    assert "corrections" not in caplog.text
+    path = log_folder(made) / LOG
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
+    harmonise_files([site], str(made.parent / "site.toml"), made)
+    assert "lacks 1 corrections that the cohort held" in caplog.text
+    assert values(made) == ["-4"]
