@@ -73,7 +73,7 @@ class Data:
     @property
     def counts(self) -> dict[str, int]:
         """Resources and bytes, as `make` found them."""
-        counted: dict[str, int] = json.loads((self.folder / "counts.json").read_text())
+        counted: dict[str, int] = json.loads((self.folder / "counts.json").read_text("utf-8"))
         return counted
 
     def fresh(self, name: str) -> Path:
@@ -105,7 +105,7 @@ def make(data: Data) -> None:
     make_bundles(data.ndjson, data.bundles, BUNDLED / counts["ndjson"])
     counts["bytes"] = sum(path.stat().st_size for path in data.ndjson.glob("*.ndjson"))
     counts["made_from"] = made_from
-    (data.folder / "counts.json").write_text(json.dumps(counts))
+    (data.folder / "counts.json").write_text(json.dumps(counts), "utf-8")
 
 
 def _made_from() -> int:

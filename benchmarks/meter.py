@@ -33,7 +33,7 @@ def _reset_peak() -> float:
     clear = Path("/proc/self/clear_refs")
     if not clear.exists():
         return _peak()  # macOS: the peak of the imports counts as theirs
-    clear.write_text("5")
+    clear.write_text("5", "utf-8")
     return _status("VmRSS")
 
 
@@ -45,7 +45,7 @@ def _peak() -> float:
 
 
 def _status(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text("utf-8").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) / 1024
     raise OSError(f"/proc/self/status has no {name}")

@@ -101,9 +101,9 @@ def losses(url: str, folder: Path) -> dict[str, dict[str, Any]]:
 
 def _spoil(path: Path) -> None:
     """Give one resource of a file a date that is none."""
-    lines = path.read_text().splitlines(keepends=True)
+    lines = path.read_text("utf-8").splitlines(keepends=True)
     lines[256] = lines[256].replace('"effectiveDateTime":"2019', f'"effectiveDateTime":"{BAD}')
-    path.write_text("".join(lines))
+    path.write_text("".join(lines), "utf-8")
 
 
 def _counted(server: Connection, site: str, seconds: float, said: int, bad: bool) -> Found:

@@ -39,7 +39,7 @@ def _machine() -> str:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return platform.processor()
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -47,7 +47,7 @@ def _processor() -> str:
 
 
 def _part(patients: int, largest: bool) -> str:
-    results: Results = json.loads((FOLDER / f"results-{patients}.json").read_text())
+    results: Results = json.loads((FOLDER / f"results-{patients}.json").read_text("utf-8"))
     counts = Data(patients).counts
     each = counts["bytes"] / counts["ndjson"]
     repetitions = max(len(found) for found in results.values())

@@ -35,9 +35,9 @@ def write_site(site: str, resources: int, folder: Path) -> dict[str, Path]:
     files["Organization"].write_text(
         f'{{"resourceType":"Organization","id":"{site}",{meta},"name":"{site}"}}\n'
     )
-    with files["Patient"].open("w") as lines:
+    with files["Patient"].open("w", encoding="utf-8") as lines:
         lines.writelines(_patient(site, n, meta) for n in range(patients))
-    with files["Observation"].open("w") as lines:
+    with files["Observation"].open("w", encoding="utf-8") as lines:
         lines.writelines(_fact(site, n, patients, meta) for n in range(resources - patients - 1))
     return files
 
@@ -164,7 +164,7 @@ class _Memory:
 
 
 def _resident() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 

@@ -152,6 +152,6 @@ def _java_version(java: str) -> str:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock file: two processes never share Maven's repository while it downloads."""
-    with path.open("w") as lock:
+    with path.open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -35,7 +35,7 @@ class SmartServer:
 
     def tokens(self) -> list[dict[str, str]]:
         """Result and algorithm of each request for a token."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()[1:]]
+        return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()[1:]]
 
 
 @contextmanager
@@ -50,10 +50,10 @@ def smart_server(folder: Path, fhir: str, jwks: Mapping[str, Any]) -> Iterator[S
         )  # fmt: skip
     assert process.stdin is not None
     try:
-        while not log.read_text().endswith("\n"):
+        while not log.read_text("utf-8").endswith("\n"):
             if process.poll() is not None:
                 sys.exit("the authorization server ended while starting")
-        yield SmartServer(log.read_text().split()[1], log)
+        yield SmartServer(log.read_text("utf-8").split()[1], log)
     finally:
         process.stdin.close()
         process.wait(timeout=30)
