@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Patient = tuple[str, str]
-MOST = 12  # places of one finding; a longer series is cut and said so by the report's row count
+# Places of one finding. A confirmation holds as long as all of them stay: few series are longer.
+MOST = 100
 
 
 class CohortRows:

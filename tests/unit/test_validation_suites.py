@@ -1,5 +1,6 @@
 """Suites are read strictly: every fault at load, with file and line, and never a rule less."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from imnm_fhir.validation.catalogue import expectations, for_study, read_catalog
 from imnm_fhir.validation.checks import Bounds
 from imnm_fhir.validation.expectations import build_expectations
 from imnm_fhir.validation.frames import known_columns
+from imnm_fhir.validation.places import CohortRows, places
 from imnm_fhir.validation.suites import SUITES, read_place, read_suites, unfinished_rules
+from tests.unit.small_cohort import cohort, observation, person
 
 GOOD = """\
 - type: expect_column_values_to_be_between
@@ -209,3 +212,14 @@ def test_faults_of_a_study_are_reported_together() -> None:
         "limits.K02.stop: give it as a number",
     ):
         assert said in text
+
+
+def test_every_cell_of_a_long_series_is_a_place(tmp_path: Path) -> None:
+    (check,) = read_suites(suites(tmp_path, GOOD), load_catalogue(), known_columns())
+    at, _ = read_place("ck.value_number", "cases")
+    assert at
+    values = (observation("P1", "ck", n=str(n), value_number=str(n), unit="U/L") for n in range(40))
+    made = cohort(person("P1"), *values)
+    who = (made.sites[0], "P1")
+    found = places(replace(check, at=(at,)), {}, None, who, CohortRows(made, {who}))
+    assert len(found) == 41  # that of the baseline among them
