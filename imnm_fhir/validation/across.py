@@ -60,8 +60,8 @@ def read_queries(folder: Traversable, rules: Mapping[str, Rule]) -> tuple[Query,
     for file in (WITHIN, ACROSS):
         text = (folder / file).read_text("utf-8")
         marks = list(MARK.finditer(text))
-        ends = [mark.start() for mark in marks[1:]] + [len(text)]
-        for mark, end in zip(marks, ends, strict=True):
+        ends = [*(mark.start() for mark in marks[1:]), len(text)]
+        for mark, end in zip(marks, ends, strict=False):  # a file may hold no rule
             line = text.count("\n", 0, mark.start()) + 1
             query = _query(mark, file, line, text[mark.end() : end])
             faults += [f"{file}, line {line}: {each}" for each in _faults(query, rules)]
