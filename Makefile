@@ -6,7 +6,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env java browser servers demo test check bench bench-server server wheelhouse docs lock clean
+.PHONY: help env java browser servers demo test check bench bench-server bench-rules server wheelhouse docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -43,6 +43,9 @@ bench: env ## measure speed and memory; prints one table
 
 bench-server: env java # exports, imports and other clients on HAPI; ARGS="--resources 10000 --rounds 3"
 	$(BIN)/python -m benchmarks.at_server $(ARGS)
+
+bench-rules: env # the rules of a million rows; ARGS="--rows 5000000"
+	$(BIN)/python -m benchmarks.validation_rules $(ARGS)
 
 server: env java ## serve FHIR R4 on a free local port until Ctrl-C
 	@$(BIN)/python -m servers.fhir_server

@@ -19,7 +19,7 @@ from imnm_fhir.dictionary import TABLES
 from imnm_fhir.study import load_study
 from imnm_fhir.validation.across import prepare_queries, read_queries, run_query
 from imnm_fhir.validation.catalogue import evidence_names, expectations, load_catalogue
-from imnm_fhir.validation.frames import Given, case_frame, open_tables
+from imnm_fhir.validation.frames import Given, case_rows, open_tables
 
 SITES = ("A", "B", "C", "D", "E")
 FAULTY = "C"
@@ -241,7 +241,7 @@ def alarms(cohort: Cohort) -> set[tuple[str, str]]:
     given = Given(date(2026, 6, 30), dict.fromkeys(cohort.sites), limits=limits)
     found = set()
     with open_tables(cohort.tables, given) as engine:
-        case_frame(engine, derive_cases(cohort, study), {"site"})
+        case_rows(engine, derive_cases(cohort, study), {"site"})
         prepare_queries(engine, expectations())
         for query in read_queries(expectations(), rules):
             rule = rules[query.rule]

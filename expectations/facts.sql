@@ -126,5 +126,4 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT site, patient, min(value_code) AS value_code
     FROM observations WHERE element = 'enmc_class_reported' GROUP BY ALL
-) m USING (site, patient)
-ORDER BY c.position;
+) m USING (site, patient);

@@ -53,8 +53,7 @@ SELECT p.position, p.site, p.patient, p.sex, p.sex_missing, p.birth_date, p.birt
        is_code('sex', p.sex) AND is_code('sex_missing', p.sex_missing)
            AND is_code('birth_date_missing', p.birth_date_missing)
            AND is_code('deceased_missing', p.deceased_missing) AS codes_fit
-FROM patients p LEFT JOIN persons n USING (site, patient)
-ORDER BY p.position;
+FROM patients p LEFT JOIN persons n USING (site, patient);
 
 -- observations
 SELECT o.position, o.site, o.patient, o.element, o.time_point, o.n, o.comparator, o.value_code,
@@ -111,9 +110,8 @@ LEFT JOIN (SELECT site, patient, max(latest(date)) AS diagnosis
 LEFT JOIN codes v ON v.value_set = e.value_set AND v.key = o.value_code
 LEFT JOIN persons n ON n.site = o.site AND n.patient = o.patient
 LEFT JOIN (SELECT site, patient, element, bool_or(value_boolean) AS value_boolean
-           FROM observations GROUP BY ALL) a
-    ON a.site = o.site AND a.patient = o.patient AND a.element = e.answer
-ORDER BY o.position;
+           FROM observations WHERE element IN (SELECT answer FROM elements) GROUP BY ALL) a
+    ON a.site = o.site AND a.patient = o.patient AND a.element = e.answer;
 
 -- medications
 WITH spans AS (
@@ -183,8 +181,7 @@ LEFT JOIN dose_units d ON d.unit = m.dose_unit
 LEFT JOIN weighed ON weighed.position = m.position
 LEFT JOIN codes v ON v.value_set = e.value_set AND v.key = m.value_code
 LEFT JOIN persons n ON n.site = m.site AND n.patient = m.patient
-LEFT JOIN pairs ON pairs.position = m.position
-ORDER BY m.position;
+LEFT JOIN pairs ON pairs.position = m.position;
 
 -- conditions
 WITH cells AS (
@@ -212,8 +209,7 @@ LEFT JOIN elements e ON e.name = c.element AND e."table" = 'conditions'
 LEFT JOIN cells ON cells.site = c.site AND cells.file = c.file AND cells.row = c.row
     AND cells.sheet IS NOT DISTINCT FROM c.sheet AND cells."column" IS NOT DISTINCT FROM c."column"
 LEFT JOIN codes v ON v.value_set = e.value_set AND v.key = c.value_code
-LEFT JOIN persons n ON n.site = c.site AND n.patient = c.patient
-ORDER BY c.position;
+LEFT JOIN persons n ON n.site = c.site AND n.patient = c.patient;
 
 -- procedures
 SELECT r.position, r.site, r.patient, r.element, r.time_point, r.n, r.value_text,
@@ -226,5 +222,4 @@ SELECT r.position, r.site, r.patient, r.element, r.time_point, r.n, r.value_text
        r.sessions IS NULL OR TRY_CAST(r.sessions AS DOUBLE) IS NOT NULL AS type_fits
 FROM procedures r
 LEFT JOIN elements e ON e.name = r.element AND e."table" = 'procedures'
-LEFT JOIN persons n ON n.site = r.site AND n.patient = r.patient
-ORDER BY r.position;
+LEFT JOIN persons n ON n.site = r.site AND n.patient = r.patient;

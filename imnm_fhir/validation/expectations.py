@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
-AT_ONCE = 12  # expectations in one batch: few columns per batch are quicker than few batches
 VERDICT = {"result_format": "BOOLEAN_ONLY"}
 ROWS = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 
@@ -122,22 +121,19 @@ def _met(column: Any, value: Condition) -> Any:
 
 
 def failing_rows(
-    frame: "pd.DataFrame", checks: Mapping[Check, tuple[Any, Any]]
+    frame: "pd.DataFrame", checks: Mapping[Check, tuple[Any, Any]], source: Any
 ) -> dict[Check, tuple[frozenset[int], frozenset[int]]]:
     """By check, the places of the rows that break it, and of those that break `sure`.
 
-    `frame` has one row per place, counted from 0. Verdicts first; rows only for what failed.
-    Raises `RuleError` where a rule could not run.
+    `frame` has one row per place, counted from 0; `source` is of `new_source`. Verdicts first; rows
+    only for what failed. Raises `RuleError` where a rule could not run.
     """
     if frame.empty:  # GX passes everything of an empty table, and there is nothing to judge
         return {check: (frozenset(), frozenset()) for check in checks}
     asked = [(check, sure, each[sure]) for check, each in checks.items() for sure in (0, 1)]
     asked = [(check, sure, each) for check, sure, each in asked if each is not None]
-    rows: dict[tuple[Check, int], frozenset[int]] = {}
     with _quiet():
-        source = _new_source()
-        for start in range(0, len(asked), AT_ONCE):
-            rows |= _failing(source, frame, asked[start : start + AT_ONCE])
+        rows = _failing(source, frame, asked)
     return {
         check: (rows.get((check, 0), frozenset()), rows.get((check, 1), frozenset()))
         for check in checks
@@ -159,13 +155,16 @@ def _failing(
     return {(check, sure): each for (check, sure, _), each in zip(failed, rows, strict=True)}
 
 
-def _new_source() -> Any:
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+def new_source() -> Any:
+    """Where frames are handed to Great Expectations; one serves for a whole run."""
+    with _quiet():
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    return context.data_sources.add_pandas("cohort")
+        bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = bars
+        return context.data_sources.add_pandas("cohort")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The rows that the suites judge, as pandas: the five tables and `cases`, made by SQL.
+"""The rows that the suites judge: the five tables and `cases`, made by SQL.
 
 `expectations/tables.sql` and `facts.sql` say what stands in them. Numbers are float64, dates
 datetime64[ns] (Great Expectations is 17 times slower with others), truth values the words `true`
@@ -20,15 +20,14 @@ from imnm_fhir.engine import open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.units import factor
 from imnm_fhir.validation.catalogue import expectations
+from imnm_fhir.validation.rows import Rows, gather
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas as pd
     import pyarrow as pa
 
 SECTION = re.compile(r"^-- (\w+)$", re.M)
-# datetime64[ns] ends in 1677 and 2262. What lies beyond is as wrong at the ends of these.
-FIRST_DAY, LAST_DAY = date(1700, 1, 1), date(2200, 12, 31)
+BATCH = 100_000  # rows fetched at once
 ARROW_TYPES = {
     "text": "string",
     "integer": "int64",
@@ -80,19 +79,19 @@ def open_tables(
         yield engine
 
 
-def table_frame(
+def table_rows(
     engine: "duckdb.DuckDBPyConnection", table: str, columns: Collection[str] | None = None
-) -> "pd.DataFrame":
-    """The rows of one of the five tables, in the cohort's order; `columns`: those alone."""
-    return _frame(engine, sections(expectations(), "tables.sql")[table], columns)
+) -> Rows:
+    """The rows of one of the five tables, placed as in the cohort; `columns`: those alone."""
+    return _rows(engine, table, sections(expectations(), "tables.sql")[table], columns)
 
 
-def case_frame(
+def case_rows(
     engine: "duckdb.DuckDBPyConnection", cases: "pa.Table", columns: Collection[str] | None = None
-) -> "pd.DataFrame":
-    """The rows of `cases` with the facts of facts.sql, in the order of `cases`."""
+) -> Rows:
+    """The rows of `cases` with the facts of facts.sql, placed as in `cases`."""
     engine.register("cases", _placed(cases))
-    return _frame(engine, (expectations() / "facts.sql").read_text("utf-8"), columns)
+    return _rows(engine, "cases", (expectations() / "facts.sql").read_text("utf-8"), columns)
 
 
 def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]:
@@ -106,17 +105,20 @@ def known_columns(visits: tuple[str, ...] = VISITS) -> dict[str, frozenset[str]]
         (name, getattr(pa, ARROW_TYPES[kind])()) for name, (kind, _) in case_columns(visits).items()
     ]
     with open_tables(empty, Given(date(2000, 1, 1), {})) as engine:
-        frames = {
-            **{name: table_frame(engine, name) for name in TABLES},
-            "cases": case_frame(engine, pa.schema(fields).empty_table()),
+        engine.register("cases", _placed(pa.schema(fields).empty_table()))
+        queries = {name: sections(expectations(), "tables.sql")[name] for name in TABLES}
+        queries["cases"] = (expectations() / "facts.sql").read_text("utf-8")
+        return {
+            suite: frozenset(engine.sql(query).columns) - {"position"}
+            for suite, query in queries.items()
         }
-    return {suite: frozenset(frame.columns) for suite, frame in frames.items()}
 
 
 def _placed(table: "pa.Table") -> "pa.Table":
+    import numpy as np
     import pyarrow as pa
 
-    return table.append_column("position", pa.array(range(table.num_rows), pa.int64()))
+    return table.append_column("position", pa.array(np.arange(table.num_rows)))
 
 
 def _site_table(given: Given) -> "pa.Table":
@@ -227,32 +229,12 @@ def _number(text: str | None) -> float | None:
     return None if text is None else float(text)
 
 
-def _frame(
-    engine: "duckdb.DuckDBPyConnection", query: str, columns: Collection[str] | None
-) -> "pd.DataFrame":
-    import pandas as pd
-
+def _rows(
+    engine: "duckdb.DuckDBPyConnection", table: str, query: str, columns: Collection[str] | None
+) -> Rows:
     wanted = "*" if columns is None else ", ".join(f'"{name}"' for name in sorted(columns))
+    chosen = wanted if columns is None else f"position, {wanted}"
     plain = query.rstrip().rstrip(";")
-    table = engine.sql(f"SELECT {wanted} FROM ({plain}\n) ORDER BY position").to_arrow_table()
-    columns = {name: _column(table[name]) for name in table.column_names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
-
-
-def _column(column: "pa.ChunkedArray") -> Any:
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        column = pc.if_else(column, "true", "false")
-        kind = column.type
-    if pa.types.is_date(kind):
-        bounds = [pa.scalar(day, pa.date32()) for day in (FIRST_DAY, LAST_DAY)]
-        column = pc.min_element_wise(column, bounds[1], skip_nulls=False)
-        column = pc.max_element_wise(column, bounds[0], skip_nulls=False)
-        return pd.Series(column.cast(pa.timestamp("ns")).to_pandas())
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pd.Series(column.cast(pa.float64()).to_pandas())
-    return pd.Series(column.to_numpy(zero_copy_only=False), dtype="object")
+    count = engine.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
+    found = engine.sql(f"SELECT {chosen} FROM ({plain}\n)")
+    return gather(found.to_arrow_reader(BATCH), count)

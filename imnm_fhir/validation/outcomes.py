@@ -87,8 +87,8 @@ def patient_states(check: Check, states: "Numbers", patient_of_row: Any, count: 
     import numpy as np
 
     worst = np.full(count, NOT_MEANT, dtype=np.int8)
-    known = patient_of_row >= 0
-    np.maximum.at(worst, patient_of_row[known], states[known])
+    meant = np.flatnonzero((states != NOT_MEANT) & (patient_of_row >= 0))
+    np.maximum.at(worst, patient_of_row[meant], states[meant])
     # A rule that means certain rows finds nothing sent where there is none; one that means every
     # row of a table asks nothing of a patient without any.
     worst[worst == NOT_MEANT] = NOTHING if check.select else NOT_APPLICABLE

@@ -4,16 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.cohort.cells import MISSING, SiteCell, find_cells
 from imnm_fhir.dictionary import TABLES, Element, load_dictionary
 from imnm_fhir.findings import Place
 from imnm_fhir.validation.checks import At, Check
-
-if TYPE_CHECKING:
-    import pandas as pd
+from imnm_fhir.validation.rows import Rows
 
 Row = dict[str, Any]
 Patient = tuple[str, str]
@@ -174,11 +172,11 @@ def first_place(found: Sequence[Place], check: Check) -> dict[str, Any]:
     return {"table": table, "element": element}
 
 
-def shown_columns(check: Check, frame: "pd.DataFrame", place: int) -> str | None:
+def shown_columns(check: Check, rows: Rows, place: int) -> str | None:
     """The columns that the check shows side by side, such as `acute | subacute`."""
     if not check.shows:
         return None
-    values = [frame[name].iat[place] for name in check.shows]
+    values = [rows.value(name, place) for name in check.shows]
     return " | ".join("-" if _is_none(value) else str(value) for value in values)
 
 

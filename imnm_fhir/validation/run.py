@@ -22,8 +22,8 @@ from imnm_fhir.validation.catalogue import (
     load_catalogue,
 )
 from imnm_fhir.validation.checks import Check, used_columns
-from imnm_fhir.validation.expectations import build_expectations, failing_rows
-from imnm_fhir.validation.frames import Given, case_frame, known_columns, open_tables, table_frame
+from imnm_fhir.validation.expectations import build_expectations, failing_rows, new_source
+from imnm_fhir.validation.frames import Given, case_rows, known_columns, open_tables, table_rows
 from imnm_fhir.validation.hits import Hit, Run, findings_of
 from imnm_fhir.validation.outcomes import (
     NOT_APPLICABLE,
@@ -36,6 +36,7 @@ from imnm_fhir.validation.outcomes import (
 )
 from imnm_fhir.validation.places import Patient, shown_columns
 from imnm_fhir.validation.refused import without_refused
+from imnm_fhir.validation.rows import Rows, combinations, judged_together
 from imnm_fhir.validation.suites import read_suites, unfinished_rules
 from imnm_fhir.validation.waivers import check_waivers, waive
 
@@ -152,7 +153,7 @@ def _run_all(
             _judge_table(run, engine, suite, tables, _without(mine, first))
         mine = {check: each for check, each in built.items() if check.suite == "cases"}
         cases = derive_cases(replace(run.cohort, tables=tables), study)
-        _judge(run, None, case_frame(engine, cases, _columns_of(run, mine)), mine)
+        _judge(run, None, case_rows(engine, cases, _columns_of(run, mine)), mine)
         _run_queries(run, engine, queries)
 
 
@@ -168,8 +169,8 @@ def _judge_table(
 ) -> dict[Check, frozenset[int]]:
     if not built:
         return {}
-    frame = table_frame(engine, suite, _columns_of(run, built))
-    return _judge(run, tables[suite], frame, built)
+    rows = table_rows(engine, suite, _columns_of(run, built))
+    return _judge(run, tables[suite], rows, built)
 
 
 def _columns_of(run: Run, built: Built) -> frozenset[str]:
@@ -190,25 +191,42 @@ def _refuses(check: Check, rules: Mapping[str, Rule]) -> bool:
 def _judge(
     run: Run,
     table: "pa.Table | None",
-    frame: "pd.DataFrame",
+    rows: Rows,
     built: Built,
 ) -> dict[Check, frozenset[int]]:
     """Run the checks of one suite; the places that broke each one."""
-    owners = _owners(frame, run.patients)
-    broken = {}
-    failing = failing_rows(frame, _asked(frame, built))
-    for check in built:
-        violated, unsure = failing.get(check, (frozenset(), frozenset()))
-        states = row_states(check, frame, violated, unsure)
-        run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
-        _compare(run, check, frame, states)
-        numbers = _numbers(run.rules[check.rule], check, frame, states)
-        run.hits += [
-            replace(hit, numbers=numbers(place))
-            for place, hit in _hits(check, frame, table, sorted(violated))
-        ]
-        broken[check] = violated
+    owners = _owners(rows, run.patients)
+    broken, hits = {}, {}
+    source = new_source()
+    for checks, judged in judged_together(rows, built):
+        frame = judged.frame
+        asked = _asked(frame, {check: built[check] for check in checks})
+        failing = failing_rows(frame, asked, source)
+        for check in checks:
+            violated, unsure = failing.get(check, (frozenset(), frozenset()))
+            found = row_states(check, frame, violated, unsure)
+            states = found[judged.number]
+            _compare(run, check, rows, states)
+            run.states[check.rule][check] = patient_states(check, states, owners, len(run.patients))
+            broken[check], hits[check] = _broken(run, check, rows, table, states, bool(violated))
+    run.hits += [hit for check in built for hit in hits[check]]
     return broken
+
+
+def _broken(
+    run: Run, check: Check, rows: Rows, table: "pa.Table | None", states: Any, any_of: bool
+) -> tuple[frozenset[int], list[Hit]]:
+    """The places of the rows that break a check, and what is to be said of each."""
+    import numpy as np
+
+    places = np.flatnonzero(states == VIOLATED).tolist() if any_of else []
+    if not places:
+        return frozenset(), []
+    numbers = _numbers(run.rules[check.rule], check, rows, states)
+    hits = [
+        replace(hit, numbers=numbers(place)) for place, hit in _hits(check, rows, table, places)
+    ]
+    return frozenset(places), hits
 
 
 def _asked(
@@ -237,37 +255,38 @@ def _inexact(check: Check, frame: "pd.DataFrame", judged: Any) -> bool:
 
 
 def _hits(
-    check: Check, frame: "pd.DataFrame", table: "pa.Table | None", places: Sequence[int]
+    check: Check, rows: Rows, table: "pa.Table | None", places: Sequence[int]
 ) -> Iterator[tuple[int, Hit]]:
     """The rows that break a check, fetched together: one by one a table is slow."""
-    if not places:
-        return
-    rows = table.take(places).to_pylist() if table is not None else [None] * len(places)
-    sites, patients = frame["site"].to_numpy()[places], frame["patient"].to_numpy()[places]
-    named = {at.like: frame[at.like].to_numpy()[places] for at in check.at if at.like}
-    for number, (place, row) in enumerate(zip(places, rows, strict=True)):
+    own = table.take(places).to_pylist() if table is not None else [None] * len(places)
+    sites, patients = (rows.at(name, places).to_numpy() for name in ("site", "patient"))
+    named = {at.like: rows.at(at.like, places).to_numpy() for at in check.at if at.like}
+    for number, (place, row) in enumerate(zip(places, own, strict=True)):
         likes = {name: values[number] for name, values in named.items()}
         who = (str(sites[number]), str(patients[number]))
-        yield place, Hit(check, who, likes, row, shown_columns(check, frame, place))
+        yield place, Hit(check, who, likes, row, shown_columns(check, rows, place))
 
 
 def _numbers(
-    rule: Rule, check: Check, frame: "pd.DataFrame", states: Any
+    rule: Rule, check: Check, rows: Rows, states: Any
 ) -> Callable[[int], tuple[tuple[str, str], ...]]:
     """What the rule's evidence says of a row: its columns, and how many of the site's rows fail."""
+    import numpy as np
+
     names = evidence_names(rule, check.part)
     counted: dict[str, Any] = {}
     if set(names) & set(COUNTED):
-        sites = frame["site"]
+        sites = rows.columns["site"].codes
+        failing = states == VIOLATED
         counted = {
-            "failing": sites[states == VIOLATED].value_counts(),
-            "judged": sites[(states == SATISFIED) | (states == VIOLATED)].value_counts(),
+            "failing": np.bincount(sites[failing]),
+            "judged": np.bincount(sites[failing | (states == SATISFIED)]),
         }
 
     def of(place: int) -> tuple[tuple[str, str], ...]:
-        site = frame["site"].iat[place]
+        site = rows.columns["site"].codes[place]
         found = {
-            name: int(counted[name].get(site, 0)) if name in counted else frame[name].iat[place]
+            name: int(counted[name][site]) if name in counted else rows.value(name, place)
             for name in names
         }
         return tuple((name, number_text(value)) for name, value in found.items())
@@ -275,28 +294,34 @@ def _numbers(
     return of
 
 
-def _owners(frame: "pd.DataFrame", patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":
+def _owners(rows: Rows, patients: Sequence[Patient]) -> "np.ndarray[Any, Any]":
     """For each row the number of its patient, -1 for none."""
     import numpy as np
-    import pandas as pd
 
-    known = pd.Index([f"{site}/{patient}" for site, patient in patients], dtype="object")
-    # No site's id holds a slash (a NUL would be lost); nothing where a row has lost its patient.
-    keys = frame["site"] + "/" + frame["patient"]
-    return known.get_indexer(pd.Index(keys, dtype="object")).astype(np.int64)
+    number = {patient: place for place, patient in enumerate(patients)}
+    each = combinations(rows, ("site", "patient"))
+    pairs = zip(each.frame["site"], each.frame["patient"], strict=True)
+    owner = [number.get(pair, -1) for pair in pairs]  # -1: a row that has lost its patient
+    return np.array(owner, dtype=np.int64)[each.number]
 
 
-def _compare(run: Run, check: Check, frame: "pd.DataFrame", states: Any) -> None:
+def _compare(run: Run, check: Check, rows: Rows, states: Any) -> None:
     """Count the site's word beside the derived one, for every row that could be judged."""
+    import numpy as np
+
     if run.rules[check.rule].part(check.part).kind != "definition" or len(check.shows) != 2:
         return
-    judged = (states == SATISFIED) | (states == VIOLATED)
-    said = zip(
-        *(frame[name][judged] for name in check.shows), states[judged] == VIOLATED, strict=True
-    )
-    run.compared[check.rule].update(
-        (str(ours or "-"), str(theirs or "-"), bool(differs)) for ours, theirs, differs in said
-    )
+    shown = combinations(rows, check.shows)
+    for state in (SATISFIED, VIOLATED):
+        times = np.bincount(shown.number[states == state], minlength=len(shown.frame))
+        pairs = zip(*(shown.frame[name] for name in check.shows), times.tolist(), strict=True)
+        run.compared[check.rule].update(
+            {
+                (str(ours or "-"), str(theirs or "-"), state == VIOLATED): n
+                for ours, theirs, n in pairs
+                if n
+            }
+        )
 
 
 def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:

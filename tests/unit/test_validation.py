@@ -14,7 +14,7 @@ from imnm_fhir.issues import Issue
 from imnm_fhir.study import load_study
 from imnm_fhir.validation import RuleError, load_catalogue, load_waivers, validate, validate_folder
 from imnm_fhir.validation.catalogue import for_study
-from imnm_fhir.validation.expectations import build_expectations, failing_rows
+from imnm_fhir.validation.expectations import build_expectations, failing_rows, new_source
 from imnm_fhir.validation.frames import known_columns
 from imnm_fhir.validation.run import run_rules
 from imnm_fhir.validation.suites import read_suites
@@ -133,7 +133,7 @@ def test_a_rule_that_raises_is_an_error_and_says_no_value(tmp_path: Path) -> Non
     checks = read_suites(suites(tmp_path, GOOD), load_catalogue(), known_columns())
     frame = pd.DataFrame({"site": ["m"], "patient": ["P1"], "ck_baseline": [f"x{CANARY}"]})
     with pytest.raises(RuleError, match=r"cases.yaml, line 3: K03 could not run") as raised:
-        failing_rows(frame, build_expectations(checks))
+        failing_rows(frame, build_expectations(checks), new_source())
     assert CANARY not in str(raised.value)
 
 
@@ -161,13 +161,10 @@ def test_the_manifest_binds_the_outcome_to_the_tables(tmp_path: Path) -> None:
     assert "M01" in entry["rules"]
     assert entry["study"] == load_study().hash
     written = {path.name for path in (tmp_path / "report").iterdir()}
-    assert written >= {
-        "findings.csv",
-        "findings.xlsx",
-        "queries.csv",
-        "queries.xlsx",
-        "report.html",
-    }
+    assert written == {
+        "README.txt", "findings.csv", "findings.json", "findings.parquet", "findings.xlsx",
+        "queries.csv", "queries.xlsx", "report.html",
+    }  # fmt: skip
     assert read_cohort(tmp_path / "cohort").manifest["validation"] == entry
 
 
@@ -208,3 +205,10 @@ def test_a_waiver_file_of_another_form_is_one_line(tmp_path: Path, text: str) ->
     path.write_text(text, "utf-8")
     with pytest.raises(ImnmFhirError, match=r"write \[\[waiver\]\]"):
         load_waivers(path)
+
+
+def test_every_patient_has_an_outcome_of_each_row_that_is_judged() -> None:
+    found = validate(cohort(*broken()))
+    counts = {each.rule: each for each in found.outcomes}
+    assert (counts["M01"].violated, counts["M01"].not_applicable) == (1, 0)
+    assert counts["D09"].satisfied == 2
