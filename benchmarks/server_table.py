@@ -19,12 +19,11 @@ def write_page(results: Results, page: Path | None) -> str:
         "import": _import,
         "command": _command,
     }
-    lines = ["| | measured | target |", "|---|---|---|"]
-    for name, part in parts.items():
-        lines += part(results[name]) if name in results else ()
-    pieces = [_machine(results), "\n".join(lines)]
-    for name, table in {"counting": _counting, "clients": _clients, "faults": _faults}.items():
-        pieces += [table(results[name])] if name in results else []
+    lines = [line for name in parts if name in results for line in parts[name](results[name])]
+    table = ["| | measured | target |", "|---|---|---|", *lines]
+    pieces = [_machine(results), *(["\n".join(table)] if lines else [])]
+    for name, told in {"counting": _counting, "clients": _clients, "faults": _faults}.items():
+        pieces += [told(results[name])] if name in results else []
     text = "\n\n".join(pieces)
     if page:
         before, _, rest = page.read_text("utf-8").partition(BEGIN)
