@@ -11,6 +11,7 @@ from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.owner import temporary_folders
 from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
+from imnm_fhir.withdrawal.unfinished import FILE, keep_unfinished, read_unfinished
 
 if TYPE_CHECKING:
     from imnm_fhir.server import ServerOptions
@@ -62,10 +63,12 @@ def withdraw(
     person = parse_person(patient)
     _check(places, urls)
     done = Withdrawn()
-    known = _known(places, person, done)
+    known = _known(places, person, done) | _unfinished(places, done)
     _bury(places, person, done, say)
     for url in urls:
         _at_server(url, person, known, cascade, expunge, server, done, say)
+    if urls:
+        _keep_unfinished(places, known if done.server_problems else set(), done)
     ids = {ident for _, ident in known} | {i for each in done.reports for _, i in each.removed}
     _on_disk(places, ids, person, done, say)
     _search(places, ids, person, done)
@@ -110,10 +113,8 @@ def _known(places: Sequence[Path], person: "Person", done: Withdrawn) -> set[tup
 
 def _bury(places: Sequence[Path], person: "Person", done: Withdrawn, say: Say) -> None:
     """A tombstone beside every cohort: also beside one that is harmonised there later."""
-    from imnm_fhir.withdrawal import cohort_folders
-
-    folders = [folder for place in places for folder in (cohort_folders(place) or [place])]
-    for path in sorted({tombstones_beside(folder) for folder in folders}):
+    files = _tombstone_files(places)
+    for path in files:
         try:
             new = bury(path, person.site, person.patient)
             done.is_known |= not new
@@ -121,11 +122,37 @@ def _bury(places: Sequence[Path], person: "Person", done: Withdrawn, say: Say) -
                 say(f"{path}: tombstone set: no later delivery there brings the patient back")
         except ImnmFhirError as error:
             done.problems.append(str(error))
-    if not folders:
+    if not files:
         done.problems.append(
             "no tombstone was set: name the cohort's folder too, or the next delivery brings the "
             "patient back"
         )
+
+
+def _tombstone_files(places: Sequence[Path]) -> list[Path]:
+    from imnm_fhir.withdrawal import cohort_folders
+
+    folders = [folder for place in places for folder in (cohort_folders(place) or [place])]
+    return sorted({tombstones_beside(folder) for folder in folders})
+
+
+def _unfinished(places: Sequence[Path], done: Withdrawn) -> set[tuple[str, str]]:
+    """What an earlier withdrawal left at a server that went away."""
+    left: set[tuple[str, str]] = set()
+    for path in _tombstone_files(places):
+        try:
+            left |= read_unfinished(path)
+        except ImnmFhirError as error:
+            done.problems.append(str(error))
+    return left
+
+
+def _keep_unfinished(places: Sequence[Path], left: set[tuple[str, str]], done: Withdrawn) -> None:
+    for path in _tombstone_files(places):
+        try:
+            keep_unfinished(path, left)
+        except (ImnmFhirError, OSError) as error:
+            done.problems.append(f"{path}: what the server may still hold is not kept: {error}")
 
 
 def _at_server(
@@ -161,4 +188,5 @@ def _search(places: Sequence[Path], ids: set[str], person: "Person", done: Withd
     from imnm_fhir.withdrawal import find_traces
 
     pattern = person.pattern(ids)
-    done.traces = find_traces([*places, *temporary_folders()], pattern, person.site)
+    found = find_traces([*places, *temporary_folders()], pattern, person.site)
+    done.traces = [path for path in found if path.name != FILE]  # ids, until the server answers

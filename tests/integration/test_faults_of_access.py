@@ -59,6 +59,7 @@ def here(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, which is the current folder."""
     shutil.copytree(built, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # which a withdrawal searches
     return tmp_path / "here"
 
 
@@ -117,6 +118,27 @@ def test_a_withdrawal_through_every_fault(proxy: Proxy, at_server: Connection, h
     assert call("withdraw", proxy.url).code == 0
     assert call("export", proxy.url).code == 0 and call("verify", proxy.url).code == 0
     assert len(of_site(at_server)) == 4
+
+
+def test_old_versions_go_though_the_server_went_away_before_it_was_asked_to(
+    proxy: Proxy, at_server: Connection, here: Path
+) -> None:
+    """What was deleted is found by no search any more, and the cohort has forgotten it."""
+    proxy.play(pass_through)
+    assert call("export", proxy.url, "--overwrite").code == 0
+    before = of_site(at_server)
+    proxy.play(lambda exchange: exchange.reset() if "$expunge" in exchange.path else None)
+    assert call("withdraw", proxy.url, "--patience", "1").code == 4
+    gone = before - of_site(at_server)
+    assert len(gone) == 3 and {status(at_server, place) for place in gone} == {200}
+    proxy.play(pass_through)
+    assert call("withdraw", proxy.url).code == 0
+    assert {status(at_server, place) for place in gone} == {404}
+    assert not list(here.rglob("*.unfinished"))
+
+
+def status(connection: Connection, place: str) -> int:
+    return connection.request("GET", f"{place}/_history/1").status
 
 
 def of_site(connection: Connection) -> set[str]:

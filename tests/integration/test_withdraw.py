@@ -80,7 +80,7 @@ def test_a_withdrawn_patient_is_absent_everywhere_and_does_not_come_back(
 
     write_cohort(before, build / "old")  # the next delivery has the patient again
     validate_folder(build / "old")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="imnm_fhir"):
         assert pass_gate(build / "old").people.num_rows == 2
     assert f"{who.site}: 1 withdrawn, left out" in caplog.text
     assert CANARY not in caplog.text
