@@ -53,13 +53,17 @@ def _part(patients: int, largest: bool) -> str:
     repetitions = max(len(found) for found in results.values())
     title = (
         f"### {patients:,} patients\n\n{counts['ndjson']:,} resources of {each:,.0f} bytes, "
-        f"{counts['bytes'] / 1e6:,.0f} MB; medians of {repetitions} repetitions."
+        f"{counts['bytes'] / 1e6:,.0f} MB; {_repeated(repetitions)}."
     )
     lines = [HEADER, "|---|--:|--:|--:|--:|---|---|"]
     for group, rows in GROUPS.items():
         shown = [_line(row, results, largest) for row in rows if row.piece in results]
         lines += [f"| *{group}* | | | | | | |", *shown] if shown else []
     return f"{title}\n\n" + "\n".join(lines)
+
+
+def _repeated(times: int) -> str:
+    return "measured once" if times == 1 else f"medians of {times} repetitions"
 
 
 def _line(row: Row, results: Results, largest: bool) -> str:
@@ -83,8 +87,11 @@ def _compared(row: Row, results: Results) -> tuple[list[str], list[str]]:
     for target in row.targets:
         if target.beside not in results:
             continue
-        times = _times(results[row.piece], results[target.beside])
-        beside.append(f"{_share(target, times)} {NAMES[target.beside]}")
+        mine, other = results[row.piece], results[target.beside]
+        times, work = _times(mine, other, "seconds"), _times(mine, other, "processor")
+        beside.append(
+            f"{_share(target, times)} {NAMES[target.beside]} (work {_share(target, work)})"
+        )
         if target.times is not None:
             met = "met" if times >= target.times else "**missed**"
             least = f"{target.times:.0%}" if target.times < 1 else f"{target.times:g}x"
@@ -95,20 +102,18 @@ def _compared(row: Row, results: Results) -> tuple[list[str], list[str]]:
 def _share(target: Target, times: float) -> str:
     """A share of the limit as per cent, all else as a multiple."""
     if target.times is not None and target.times < 1:
-        return f"{times:.0%} of"
+        return f"{times:.0%}"
     return f"{times:,.2f}x" if times < 1 else f"{times:,.1f}x" if times < 10 else f"{times:,.0f}x"
 
 
-def _times(mine: list[dict[str, float]], other: list[dict[str, float]]) -> float:
-    """The median of the speed of one beside the other, repetition by repetition."""
+def _times(mine: list[dict[str, float]], other: list[dict[str, float]], of: str) -> float:
+    """The median of the speed of one beside the other, repetition by repetition, by `of` a second."""
     pairs = zip(mine, other, strict=False)
-    return statistics.median(
-        (a["count"] / a["seconds"]) / (b["count"] / b["seconds"]) for a, b in pairs
-    )
+    return statistics.median((a["count"] / a[of]) / (b["count"] / b[of]) for a, b in pairs)
 
 
 NAMES = {
-    "write_limit": "the bytes alone",
+    "write_limit": "of the bytes alone",
     "write_loop": "the loop",
     "validate_models": "fhir.resources",
     "read_loop": "the loop",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort, read_manifest, sort_rows, table_file
 from imnm_fhir.dictionary import TABLES
-from imnm_fhir.engine import open_engine
+from imnm_fhir.engine import FEW, open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.conformance.check import check_rows, check_shapes, refuse_faults
 from imnm_fhir.fhir.files import (
@@ -50,7 +50,7 @@ def write_ndjson(
     _check_place(folder)
     manifest = source.manifest if isinstance(source, Cohort) else read_manifest(source)
     manifest = {**manifest, "stamps": [*manifest.get("stamps", []), *stamps]}
-    with open_engine(ordered=True) as engine:
+    with open_engine(threads=FEW, ordered=True) as engine:
         sites = _open_tables(engine, source, manifest, allowed)
         prepare_lookups(engine, sites)
         if checked:
