@@ -189,7 +189,9 @@ def _limit(reading: Reading, given: tuple[Given, ...]) -> Fraction | Cell:
     cell = number_cell(limit, given[place:]) if given[place].text else NOTHING
     if cell.outcome != VALUE:
         return issue_cell(
-            "limit-missing", "a multiple of the upper limit, and the row has no readable limit"
+            "limit-missing",
+            "a multiple of the upper limit, and the row has no readable limit"
+            "; send the laboratory's limit in that row, or the value in its own unit",
         )
     return Fraction(str(cell.fields[limit.field]))
 
