@@ -188,5 +188,5 @@ def _search(places: Sequence[Path], ids: set[str], person: "Person", done: Withd
     from imnm_fhir.withdrawal import find_traces
 
     pattern = person.pattern(ids)
-    found = find_traces([*places, *temporary_folders()], pattern, person.site)
+    found = find_traces([*places, *temporary_folders()], pattern, person.site, done.problems)
     done.traces = [path for path in found if path.name != FILE]  # ids, until the server answers

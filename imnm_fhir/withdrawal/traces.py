@@ -16,15 +16,30 @@ WIDE = "utf-16-le"
 
 
 def find_traces(
-    places: Iterable[Path], pattern: re.Pattern[bytes], site: str | None = None
+    places: Iterable[Path],
+    pattern: re.Pattern[bytes],
+    site: str | None = None,
+    problems: list[str] | None = None,
 ) -> list[Path]:
     """The files under `places` in which `pattern` is found, packed ones and tables included.
 
-    Rows of a table that are of another site than `site` are another patient's.
+    Rows of a table that are of another site than `site` are another patient's. What may not be read
+    is added to `problems`: nobody can say that it does not name the patient.
     """
-    return sorted(
-        {path for place in places for path in _files(place) if holds(path, pattern, site)}
-    )
+    unread: list[str] = [] if problems is None else problems
+    found = set()
+    for place in places:
+        for path in _files(place, unread):
+            try:
+                if holds(path, pattern, site):
+                    found.add(path)
+            except PermissionError as error:
+                unread.append(_unread(error, path))
+    return sorted(found)
+
+
+def _unread(error: OSError, path: Path | str) -> str:
+    return f"{path}: cannot be searched ({error.strerror}): look there, or ask its owner"
 
 
 def holds(path: Path, pattern: re.Pattern[bytes], site: str | None = None) -> bool:
@@ -46,12 +61,16 @@ def holds(path: Path, pattern: re.Pattern[bytes], site: str | None = None) -> bo
         return False
 
 
-def _files(place: Path) -> Iterator[Path]:
+def _files(place: Path, unread: list[str]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # another command's, removed meanwhile
+            unread.append(_unread(error, error.filename))
+
     if place.is_file():
         yield place
     elif place.is_dir():
         # Not rglob: it ends with an error where another command removes its folder meanwhile.
-        for top, _, names in os.walk(place):
+        for top, _, names in os.walk(place, onerror=note):
             paths = (Path(top) / name for name in names)
             yield from (path for path in paths if path.is_file() and not path.is_symlink())
 

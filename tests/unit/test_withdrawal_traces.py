@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,3 +104,22 @@ def test_what_only_begins_like_an_archive_is_read_as_it_stands(tmp_path: Path) -
     (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04 cut off")
     (tmp_path / "b.xlsx").write_bytes(b"PK\x03\x04 " + TEXT.encode())
     assert find_traces([tmp_path], WHO.pattern()) == [tmp_path / "b.xlsx"]
+
+
+def test_what_cannot_be_read_is_said_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so the refusal is made here."""
+    (tmp_path / "closed.csv").write_text(TEXT)
+    (tmp_path / "open.csv").write_text(TEXT)
+    opened = Path.open
+
+    def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "closed.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    problems: list[str] = []
+    assert find_traces([tmp_path], WHO.pattern(), problems=problems) == [tmp_path / "open.csv"]
+    assert len(problems) == 1 and "closed.csv: cannot be searched" in problems[0]
