@@ -15,8 +15,15 @@ from imnm_fhir.cli.output import Voice
 )
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @out_option("The mapping to write.")
+@click.option(
+    "--header-row",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Row of the header, where titles stand above it.",
+)
 @voice_options
-def command(files: tuple[Path, ...], out: Path, voice: Voice) -> None:
+def command(files: tuple[Path, ...], out: Path, header_row: int, voice: Voice) -> None:
     """Write a mapping to fill in for the FILES of a new site.
 
     Every column is listed; exact synonyms of the dictionary are matched already.
@@ -27,7 +34,7 @@ def command(files: tuple[Path, ...], out: Path, voice: Voice) -> None:
 
     if out.exists():
         raise ImnmFhirError(f"{out}: exists and may hold your work; choose another --out")
-    text = new_site(list(files))
+    text = new_site(list(files), header_row)
     with replace_atomically(out) as temporary:
         temporary.write_text(text, "utf-8")
     named = shlex.join(str(file) for file in files)

@@ -32,7 +32,9 @@ cohort_option = click.option("--cohort", required=True, type=PATH, help="The coh
 
 
 @command.command(
-    name="list", epilog=example("imnm-fhir queries list --cohort build/madrid --out build/list")
+    name="list",
+    short_help="Write the list of queries without a report.",
+    epilog=example("imnm-fhir queries list --cohort build/madrid --out build/list"),
 )
 @cohort_option
 @click.option("--out", required=True, type=PATH, help="Folder for queries.xlsx and queries.csv.")
@@ -111,7 +113,10 @@ def status(cohort: Path, chart: Path | None, log: Path | None, voice: Voice) -> 
         voice.say(f"chart: {chart}")
 
 
-@command.command(epilog=example("imnm-fhir queries audit --cohort build/madrid --out audit.csv"))
+@command.command(
+    short_help="Write the log as a table: who said what, when.",
+    epilog=example("imnm-fhir queries audit --cohort build/madrid --out audit.csv"),
+)
 @cohort_option
 @click.option("--out", type=PATH, help="A .csv or .xlsx file; without it the table goes to stdout.")
 @click.option("--to-fix", is_flag=True, help="Only what must still be corrected in the source.")
@@ -133,9 +138,10 @@ def audit(
 
 
 @command.command(
+    short_help="Endorse the delivery as it was last validated.",
     epilog=example(
         'imnm-fhir queries sign --cohort build/madrid --by "Dr. B. Gil" --role investigator'
-    )
+    ),
 )
 @cohort_option
 @click.option("--by", required=True, help="The investigator's name.")
@@ -152,7 +158,8 @@ def sign(cohort: Path, by: str, role: str, statement: str, log: Path | None, voi
 
 
 @command.command(
-    epilog=example("imnm-fhir queries packet build/pool --site madrid --out madrid.json")
+    short_help="Write a packet of questions, or of answers back.",
+    epilog=example("imnm-fhir queries packet build/pool --site madrid --out madrid.json"),
 )
 @click.argument("folder", type=PATH)
 @click.option("--site", help="The site that a pool's packet is for.")
@@ -174,7 +181,9 @@ def packet(
 
 
 @command.command(
-    name="open", epilog=example("imnm-fhir queries open madrid.json --cohort build/madrid")
+    short_help="Take a PACKET in.",
+    name="open",
+    epilog=example("imnm-fhir queries open madrid.json --cohort build/madrid"),
 )
 @click.argument("path", metavar="PACKET", type=PATH)
 @cohort_option
@@ -190,9 +199,10 @@ def open_(path: Path, cohort: Path, language: str | None, log: Path | None, voic
 
 
 @command.command(
+    short_help="Type a question of the consortium.",
     epilog=example(
         'imnm-fhir queries ask build/pool --site madrid --element ck --text "Which lab?" --by Mora --role monitor'
-    )
+    ),
 )
 @click.argument("pool", type=PATH)
 @click.option("--site", required=True, help="The site that is asked.")

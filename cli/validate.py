@@ -1,5 +1,6 @@
 """imnm-fhir validate: the rules over a cohort, with a report."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -55,5 +56,25 @@ def command(
         click.echo(line)
     if report:
         voice.say(f"report: {report / 'report.html'} (identifies patients: for the site only)")
+    voice.say(_next(cohort, report, validation.passed))
     if not validation.passed:
         sys.exit(1)
+
+
+def _next(cohort: Path, report: Path | None, passed: bool) -> str:
+    """What to do now, in one line."""
+    filled = report / "queries.xlsx" if report else None
+    if passed:
+        return f"next: imnm-fhir export {_shown(cohort)} --to FOLDER (or a server's URL)"
+    if filled is None:
+        return f"which and why: imnm-fhir validate {_shown(cohort)} --report FOLDER"
+    if not filled.exists():
+        return "next: correct the source, then make the cohort anew"
+    return (
+        f"next: correct the files and harmonise again, or answer {filled}, then: "
+        f"imnm-fhir queries import {_shown(filled)} --cohort {_shown(cohort)}"
+    )
+
+
+def _shown(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -156,7 +156,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         or manifest.get("format") != FORMAT
         or "sites" not in manifest
     ):
-        raise ImnmFhirError(f"{path}: is no cohort manifest of format {FORMAT}; harmonise again")
+        raise ImnmFhirError(
+            f"{path}: is no cohort manifest of format {FORMAT}; harmonise again (a folder that export "
+            "wrote is read with imnm-fhir import)"
+        )
     if fault := manifest_fault(manifest):
         raise ImnmFhirError(f"{path}: '{fault}' is not as it was written; harmonise again")
     return manifest

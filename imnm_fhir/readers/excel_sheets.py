@@ -38,7 +38,8 @@ def check_sheet(source: Source, xml: bytes, header_row: int) -> None:
         if int(found[3] or found[2]) >= header_row:
             raise source.error(
                 f"cells {found[1].decode()} are merged, so all but the first are blank; unmerge "
-                "them and repeat the value, or say in which row the header stands"
+                "them and repeat the value; if they are titles above the header, say in which row the "
+                "header stands (new-site --header-row, or header_row in the mapping)"
             )
     for found in FORMULA_ONLY.finditer(xml):
         name = CELL_NAME.search(found[1])

@@ -89,7 +89,8 @@ def _split(
     ]
     if not filled or filled[0][0] != header_row:
         raise source.error(
-            "there is no header here; say in which row it stands (header_row)", header_row
+            "there is no header here; say in which row it stands (new-site --header-row, or header_row in the mapping)",
+            header_row,
         )
     if len(filled) == 1:
         raise source.error("there is a header and no row below it; send the file with its rows")

@@ -51,12 +51,16 @@ kind = "full" # or incremental
 """
 
 
-def new_site(files: Sequence[Path]) -> str:
-    """The text of a mapping for the files: TOML that loads, and says FILL IN where something lacks."""
+def new_site(files: Sequence[Path], header_row: int = 1) -> str:
+    """The text of a mapping for the files: TOML that loads, and says FILL IN where something lacks.
+
+    `header_row` is where the header of each table stands, from 1.
+    """
     from imnm_fhir.readers import read_tables
 
-    tables = [table for path in files for table in read_tables(path)]
-    return "\n".join([HEAD, *(_file(table, _who(table, tables)) for table in tables)])
+    tables = [table for path in files for table in read_tables(path, header_row=header_row)]
+    parts = [_file(table, _who(table, tables), header_row) for table in tables]
+    return "\n".join([HEAD, *parts])
 
 
 def _who(table: "TextTable", tables: Sequence["TextTable"]) -> str:
@@ -65,11 +69,12 @@ def _who(table: "TextTable", tables: Sequence["TextTable"]) -> str:
     return f", perhaps {quoted(shared[0])}" if shared else ""
 
 
-def _file(table: "TextTable", who: str) -> str:
+def _file(table: "TextTable", who: str, header_row: int) -> str:
     lines = [
         "[[file]]",
         f"name = {quoted(_pattern(table.file))}",
         *([f"sheet = {quoted(table.sheet)}"] if table.sheet else []),
+        *([f"header_row = {header_row}"] if header_row != 1 else []),
         f'patient = "{FILL_IN}" # the column that says which patient{who}',
         '# record = "..." # the column with the record\'s id, where a patient has several rows',
         "",

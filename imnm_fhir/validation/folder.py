@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imnm_fhir.cohort import Cohort, read_cohort, table_hashes, write_manifest
+from imnm_fhir.errors import UsageError
 from imnm_fhir.findings import Validation
 from imnm_fhir.queries.asking import Asked, ask, site_language, write_queries
 from imnm_fhir.queries.log import LOG, log_folder, read_log
@@ -36,9 +37,13 @@ def validate_folder(
     beside the cohort's); without a report the states of the queries are settled where there is one
     already. `asked_in` is the language of the list (default: the site's own, English where there are no
     sentences in it). `neutral`: the list says nothing of what speaks for a finding. Raises as `validate`
-    does, and `UsageError` for a `language` without words; the manifest stays as it was then.
+    does, and `UsageError` for a `language` without words or a report in the cohort's own folder; the
+    manifest stays as it was then.
     """
     load_words(language)  # an unknown language is said before the work, not after it
+    for place in (report, queries):
+        if place and place.resolve() == folder.resolve():
+            raise UsageError(f"{place}: is the cohort's folder; give the report one of its own")
     cohort = read_cohort(folder)
     let_through = load_waivers(waivers) if waivers else ()
     validation = validate(cohort, load_study(study), let_through)

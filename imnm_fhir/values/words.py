@@ -48,14 +48,15 @@ class FoldedWords(dict[str, T]):
 def fold(text: str) -> str:
     """The text without case, Latin accents, doubled or outer spaces and invisible characters.
 
-    NFKC and case folding as Unicode defines them; Japanese keeps its voicing marks.
+    NFKC and case folding as Unicode defines them; a typographic apostrophe is the plain one that
+    keyboards type; Japanese keeps its voicing marks.
     """
     if text.isascii():
         return " ".join(text.lower().split())
     visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
     lower = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", visible).casefold())
     plain = LATIN_ACCENTS.sub(r"\1", unicodedata.normalize("NFKD", lower.casefold()))
-    return " ".join(unicodedata.normalize("NFKC", plain).split())
+    return " ".join(unicodedata.normalize("NFKC", plain).replace("\u2019", "'").split())
 
 
 def fold_words(words: Mapping[str, T]) -> FoldedWords[T]:

@@ -131,3 +131,12 @@ def test_the_patients_column_is_one_that_every_table_has() -> None:
     folder = MADRID_ES.parent.parent / "freiburg" / "delivery_2"
     text = new_site([folder / name for name in ("patienten.csv", "ck.csv", "medikamente.csv")])
     assert text.count('perhaps "Pat-ID"') == 3
+
+
+def test_titles_above_the_header_are_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "titled.csv"
+    file.write_text("Registro;\n;\nCodice;Sesso\nP1;F\n", "utf-8")
+    text = new_site([file], header_row=3)
+    assert "header_row = 3" in text
+    assert '"Sesso" = { element = "sex"' in text
+    assert "header_row" not in new_site([MADRID_EN])

@@ -33,6 +33,7 @@ YES_NO = {"Sí": True, "No": False}
         ("S\u200bí", "sí"),
         ("µg", "μg"),
         ("ŁÓDŹ", "łódź"),
+        ("confermato così com’è", "Confermato così com'è"),
     ],
 )
 def test_the_same_word(first: str, second: str) -> None:
