@@ -10,16 +10,14 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.derive.columns import VISITS, case_columns
-from imnm_fhir.dictionary import TABLES, load_dictionary
+from imnm_fhir.dictionary import TABLES
 from imnm_fhir.engine import open_engine
-from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.units import factor
 from imnm_fhir.validation.catalogue import expectations
+from imnm_fhir.validation.dictionary_tables import dictionary_tables
 from imnm_fhir.validation.rows import Rows, gather
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ def open_tables(
         for name in TABLES:
             engine.register(name, _placed(tables[name]))
         known = {"sites": _site_table(given), "demanded": _demanded_table(given)}
-        for name, table in {**_dictionary_tables(), **known}.items():
+        for name, table in {**dictionary_tables(), **known}.items():
             engine.register(name, table)
         _set_limits(engine, given.limits)
         for statement in sections(expectations(), "tables.sql")["macros"].split(";"):
@@ -155,78 +153,6 @@ def _set_limits(
         for name, value in each.items():
             variable = f"{rule}_{name}".replace("-", "_")
             engine.execute(f"SET VARIABLE {variable} = $value", {"value": value})
-
-
-@cache
-def _dictionary_tables() -> dict[str, "pa.Table"]:
-    """The dictionary as tables: what SQL knows of elements and codes it knows from there."""
-    import pyarrow as pa
-
-    dictionary = load_dictionary()
-    elements = [
-        {
-            "name": each.name, "table": each.table, "type": each.type,
-            "unit": each.unit, "units": list(each.units) or None, "group": each.group, "value_set": each.value_set,
-            "answer": each.attributes.get("answer"),
-            "takes": list(each.attributes.get("takes", ())) or None,
-            "range_low": _number(each.range.low) if each.range else None,
-            "range_high": _number(each.range.high) if each.range else None,
-            "range_mark": each.range.mark if each.range else None,
-        }
-        for each in dictionary.elements.values()
-    ]  # fmt: skip
-    codes = [
-        {"value_set": name, "key": key, "group": code.attributes.get("group"),
-         "withdrawn": code.attributes.get("withdrawn")}
-        for name, value_set in dictionary.value_sets.items()
-        for key, code in value_set.codes.items()
-    ]  # fmt: skip
-    columns = [
-        {"column": column, "key": key}
-        for column, name in dictionary.column_value_sets.items()
-        for key in dictionary.value_sets[name].codes
-    ]
-    texts = pa.string()
-    shape = pa.schema(
-        [("name", texts), ("table", texts), ("type", texts), ("unit", texts), ("units", pa.list_(texts)),
-         ("group", texts), ("value_set", texts), ("answer", texts), ("takes", pa.list_(texts)),
-         ("range_low", pa.float64()), ("range_high", pa.float64()), ("range_mark", texts)]
-    )  # fmt: skip
-    code_shape = pa.schema(
-        [("value_set", texts), ("key", texts), ("group", texts), ("withdrawn", pa.int32())]
-    )
-    return {
-        "dose_units": _dose_units(),
-        "elements": pa.Table.from_pylist(elements, shape),
-        "codes": pa.Table.from_pylist(codes, code_shape),
-        "column_codes": pa.Table.from_pylist(
-            columns, pa.schema([("column", texts), ("key", texts)])
-        ),
-    }
-
-
-def _dose_units() -> "pa.Table":
-    """By unit of a dose its factor to every other one that measures the same, else null."""
-    import pyarrow as pa
-
-    elements = load_dictionary().elements.values()
-    units = sorted(
-        {unit for each in elements if each.table == "medications" for unit in each.units}
-    )
-    columns = {target: [_factor(unit, target) for unit in units] for target in units}
-    arrays = {target: pa.array(each, pa.float64()) for target, each in columns.items()}
-    return pa.table({"unit": pa.array(units, pa.string()), **arrays})
-
-
-def _factor(unit: str, target: str) -> float | None:
-    try:
-        return float(factor(unit, target))
-    except ImnmFhirError:  # they do not measure the same
-        return None
-
-
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
 
 
 def _rows(
