@@ -1,9 +1,11 @@
 """Pooling: union with sites kept, nobody twice, and a flow that adds up."""
 
 from dataclasses import replace
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -117,3 +119,15 @@ def test_files_headers_and_cells_of_a_site_stay_there() -> None:
         for column in PROVENANCE:
             assert pooled.tables[name][column].null_count == pooled.tables[name].num_rows
     assert compare(pooled, cohort) == []
+
+
+def test_rows_lost_on_the_way_into_the_pool_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module("imnm_fhir.pool")
+    whole = module._without_places
+
+    def loses_one(table: pa.Table) -> pa.Table:
+        return whole(table).slice(0, 2)
+
+    monkeypatch.setattr(module, "_without_places", loses_one)
+    with pytest.raises(ImnmFhirError, match=r"patients: .* site freiburg handed over .rule G04"):
+        pool([cohort_of("freiburg", 3), cohort_of("madrid", 2)])
