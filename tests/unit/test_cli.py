@@ -280,3 +280,11 @@ def test_a_sites_file_is_no_fhir(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n")
     code, _, err = parts(run("import", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out")))
     assert (code, "read it with imnm-fhir harmonise" in err) == (3, True)
+
+
+def test_our_fhir_definitions_are_written_for_servers_and_validators(tmp_path: Path) -> None:
+    code, out, err = parts(run("elements", "--definitions", tmp_path / "definitions"))
+    kinds = {path.name.partition("-")[0] for path in (tmp_path / "definitions").glob("*.json")}
+    assert (code, out) == (0, "") and "definitions written" in err
+    assert kinds == {"CodeSystem", "StructureDefinition", "ValueSet"}
+    assert parts(run("elements", "ck", "--definitions", tmp_path))[0] == 2
