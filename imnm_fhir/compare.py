@@ -11,6 +11,8 @@ from imnm_fhir.engine import open_engine
 if TYPE_CHECKING:
     import duckdb
 
+ONLY = "only in"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -31,7 +33,10 @@ class Difference:
 
 
 def compare(first: Cohort, second: Cohort) -> list[Difference]:
-    """Every difference between two cohorts, provenance left out; empty where they are identical."""
+    """Every difference between two cohorts, provenance left out; empty where they are identical.
+
+    A patient who is in one cohort only is one difference, however many rows say so.
+    """
     with open_engine(memory_limit="2GB") as engine:
         found: list[Difference] = []
         for name in TABLES:
@@ -40,7 +45,20 @@ def compare(first: Cohort, second: Cohort) -> list[Difference]:
             found += _table(engine, load_dictionary().tables[name])
             engine.unregister("a")
             engine.unregister("b")
-    return found
+    return _each_patient_once(found)
+
+
+def _each_patient_once(found: list[Difference]) -> list[Difference]:
+    alone = {
+        (each.site, each.patient, each.what)
+        for each in found
+        if each.table == "patients" and each.what.startswith(ONLY)
+    }
+    return [
+        each
+        for each in found
+        if each.table == "patients" or (each.site, each.patient, each.what) not in alone
+    ]
 
 
 def _table(engine: "duckdb.DuckDBPyConnection", table: Table) -> Iterator[Difference]:

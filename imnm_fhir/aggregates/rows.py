@@ -108,6 +108,11 @@ def _wide_rows(
 ) -> Iterator[Row]:
     """Rows of a table with a column for each group, `HMGCR (n = 13)`, with cells `11 (84.6%)`."""
     totals = {group: TOTAL.search(group) for group in groups}
+    if not any(totals.values()) and not any(map(_is_result, _cells(table, groups))):
+        raise ImnmFhirError(
+            f"{table.file}: holds no column of results (label, n, N, percent, median, range) and no "
+            "cell such as 13 (81.3%); a table with a row per patient is for imnm-fhir new-site"
+        )
     for place, where in enumerate(table.row_numbers):
         for group in groups:
             cell = table.columns[group][place]
@@ -120,6 +125,16 @@ def _wide_rows(
             typed = {kind} if place in table.typed.get(group, ()) else set()
             cells = {**about, "group": group, "N": total, kind: cell}
             yield _row(table, where, cells, sign, typed)
+
+
+def _cells(table: TextTable, columns: list[str]) -> Iterator[str]:
+    return (cell.strip() for column in columns for cell in table.columns[column])
+
+
+def _is_result(cell: str) -> bool:
+    """Whether a cell says a count with its whole or percentage, or a median with its range."""
+    count = COUNT.fullmatch(cell)
+    return bool((count and (count["total"] or count["percent"])) or SPREAD.fullmatch(cell))
 
 
 def _name(heading: str) -> str | None:

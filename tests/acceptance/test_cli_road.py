@@ -169,6 +169,7 @@ def test_compare_names_each_difference(madrid: Ran) -> None:
     assert ran.code == 1
     assert "patients / madrid / MAD-03: only in the first\n" in ran.out
     assert "patients / madrid / MAD-33: only in the second\n" in ran.out
+    assert [ran.out.count(each) for each in ("MAD-03", "MAD-33")] == [1, 1]  # not a line per row
     assert ran.messages == [f"{len(ran.out.splitlines())} differences"]
 
 

@@ -165,3 +165,11 @@ def test_numbers_that_a_workbook_knows_have_a_point_whatever_the_texts_have(tmp_
     assert sign == ","
     assert [each.median for each in rows] == [Decimal("4.512"), Decimal("71.5"), Decimal("3.4")]
     assert [(each.n, each.unread) for each in rows] == [(13, ()), (12, ()), (None, ("n",))]
+
+
+def test_a_table_with_a_row_per_patient_is_refused_and_names_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    path.write_text("NHC,Onset,CK,Age\nCANARY-1,2019-03-04,4512,61\nCANARY-2,2018-01-02,981,71\n")
+    with pytest.raises(ImnmFhirError, match="a row per patient is for imnm-fhir new-site") as said:
+        check_table(path)
+    assert "CANARY" not in str(said.value)
