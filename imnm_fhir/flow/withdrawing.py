@@ -164,7 +164,9 @@ def _at_server(
 
     try:
         with connect(url, read_credentials(), server) as connection:
-            report = withdraw_at(connection, person, known, cascade=cascade, expunge=expunge)
+            report = withdraw_at(
+                connection, person, set(known), cascade=cascade, expunge=expunge, note=known.update
+            )
     except ServerError as error:
         done.server_problems.append(f"{error}; repeat the command when the server answers")
         return

@@ -1,6 +1,6 @@
 """Taking a patient off a server: dependants first, then the patient, then the history, then proof."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,17 +57,21 @@ def withdraw_at(
     *,
     cascade: bool = False,
     expunge: bool = True,
+    note: Callable[[Collection[Place]], None] = lambda places: None,
 ) -> AtServer:
     """Remove all of a patient's resources; safe to repeat.
 
     `known` are places that a cohort or a journal tells of. Resources of other systems that point to
     the patient are listed, and removed with `cascade`. `expunge` asks for the old versions to be
-    removed too, which not every server does. Raises ServerError where the server cannot be searched.
+    removed too, which not every server does. `note` is told all places before anything is removed:
+    a server that goes away then may still hold their old versions. Raises ServerError where the
+    server cannot be searched.
     """
     done = AtServer(connection.base_url)
     held = _held(connection, person)
     theirs = [] if cascade else [place for place, ours in held.items() if not ours]
     done.kept = dict.fromkeys(theirs, "another system wrote it; --cascade removes it too")
+    note(held.keys() - set(theirs))
     waiting = _ordered({*held, *_still_there(connection, known)} - set(theirs))
     for _ in range(ROUNDS):
         waiting = [place for place in waiting if not _delete(connection, place, done, cascade)]
