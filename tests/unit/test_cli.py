@@ -229,7 +229,8 @@ def test_interruption(
 
 
 def test_ctrl_c_for_real() -> None:
-    code = MAIN + (
+    code = MAIN + (  # a shell that runs us in the background lets its children ignore Ctrl-C
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import time; import imnm_fhir.elements as e; "
         "e.list_elements = lambda *_: (print('started', flush=True), time.sleep(60)); main()"
     )
