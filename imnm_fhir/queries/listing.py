@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from openpyxl import Workbook
 
 WIDTHS = {"question": 50, "evidence": 60, "said": 40, "cell": 36, "new": 20, "comment": 36, "answer": 30}  # fmt: skip
+LINE = 15  # points of height
 ANSWERED, LISTS = "Queries", "Lists"
 Row = dict[str, Cell]
 
@@ -118,11 +120,20 @@ def _style(sheet: Any, names: Sequence[str], count: int) -> None:
     for place, name in enumerate(names, 1):
         sheet.column_dimensions[get_column_letter(place)].width = WIDTHS.get(name, 16)
         sheet.cell(1, place).font = Font(bold=True)
+        sheet.cell(1, place).alignment = Alignment(wrap_text=True, vertical="top")
         for row in range(2, count + 2):
             cell = sheet.cell(row, place)
             cell.alignment = Alignment(wrap_text=True, vertical="top")
             if name in ASKED:
                 cell.fill = to_fill
+    for row in range(1, count + 2):  # not every program finds the height of wrapped text by itself
+        sheet.row_dimensions[row].height = LINE * _lines(sheet, names, row)
+
+
+def _lines(sheet: Any, names: Sequence[str], row: int) -> int:
+    """How many lines the longest cell of a row takes in the width of its column."""
+    texts = ((str(sheet.cell(row, place).value or ""), name) for place, name in enumerate(names, 1))
+    return max(ceil(len(text) * 1.1 / WIDTHS.get(name, 16)) or 1 for text, name in texts)
 
 
 def _add_drop_downs(

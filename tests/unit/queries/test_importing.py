@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openpyxl import load_workbook
+from openpyxl.utils import get_column_letter
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.queries.answers import corrections_of, standing_answers
@@ -78,6 +79,18 @@ def test_a_date_that_excel_typed_is_canonical(take: Take) -> None:
     log, _ = take({"P1": {"Answer": "corrected", "New value": date(1988, 2, 4), **WHO}})
     (correction,) = corrections_of(log)
     assert (correction.new, correction.typed) == ("1988-02-04", True)
+
+
+def test_a_row_is_as_high_as_its_longest_text(tmp_path: Path) -> None:
+    """Not every program finds the height of wrapped text when it opens a file."""
+    sheet = load_workbook(written(round_of(tmp_path, [MRC, MRS]), tmp_path)).worksheets[0]
+    for row in range(1, sheet.max_row + 1):
+        longest = max(
+            len(str(cell.value or "")) / sheet.column_dimensions[get_column_letter(place)].width
+            for place, cell in enumerate(sheet[row], 1)
+        )
+        height = sheet.row_dimensions[row].height
+        assert height is not None and height >= 15 * longest
 
 
 def test_moved_columns_sorted_rows_notes_and_german_headings(tmp_path: Path) -> None:
