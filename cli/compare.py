@@ -20,10 +20,10 @@ def command(first: Path, second: Path, voice: Voice) -> None:
     provenance (file, sheet, row, column). Exit code 1 when they differ.
     """
     from imnm_fhir.cohort import read_cohort
-    from imnm_fhir.compare import compare
+    from imnm_fhir.compare import compare, each_patient_once
 
     with voice.progress("comparing"):
-        differences = compare(read_cohort(first), read_cohort(second))
+        differences = each_patient_once(compare(read_cohort(first), read_cohort(second)))
     for difference in differences:
         click.echo(difference.line())
     if differences:

@@ -33,10 +33,7 @@ class Difference:
 
 
 def compare(first: Cohort, second: Cohort) -> list[Difference]:
-    """Every difference between two cohorts, provenance left out; empty where they are identical.
-
-    A patient who is in one cohort only is one difference, however many rows say so.
-    """
+    """Every difference between two cohorts, provenance left out; empty where they are identical."""
     with open_engine(memory_limit="2GB") as engine:
         found: list[Difference] = []
         for name in TABLES:
@@ -45,10 +42,11 @@ def compare(first: Cohort, second: Cohort) -> list[Difference]:
             found += _table(engine, load_dictionary().tables[name])
             engine.unregister("a")
             engine.unregister("b")
-    return _each_patient_once(found)
+    return found
 
 
-def _each_patient_once(found: list[Difference]) -> list[Difference]:
+def each_patient_once(found: list[Difference]) -> list[Difference]:
+    """The differences, a patient who is in one cohort only named once, however many rows say so."""
     alone = {
         (each.site, each.patient, each.what)
         for each in found
