@@ -66,9 +66,13 @@ def held(connection: Connection, site: str, system: str = SYSTEM) -> dict[str, R
     """What the server holds of a site, by Type/id."""
     found: dict[str, Resource] = {}
     for kind in ("Organization", "Patient", "Condition", "Observation"):
-        page: Any = connection.request("GET", f"{kind}?_tag={system}|{site}&_count=1000").json()
-        for entry in page.get("entry", []):
-            found[f"{kind}/{entry['resource']['id']}"] = entry["resource"]
+        address: str | None = f"{kind}?_tag={system}|{site}&_count=1000"
+        while address:
+            page: Any = connection.request("GET", address).json()
+            for entry in page.get("entry", []):
+                found[f"{kind}/{entry['resource']['id']}"] = entry["resource"]
+            links = {each["relation"]: each["url"] for each in page.get("link", [])}
+            address = links.get("next")
     return found
 
 
