@@ -12,7 +12,6 @@ from typing import IO, cast
 
 PIECE = 1 << 20  # bytes that are looked at together
 OVERLAP = 512  # bytes of the piece before that are looked at again
-WIDE = "utf-16-le"
 
 
 def find_traces(
@@ -47,17 +46,12 @@ def holds(path: Path, pattern: re.Pattern[bytes], site: str | None = None) -> bo
     if pattern.search(path.name.encode()):
         return True
     try:
-        if (
-            path.suffix == ".parquet"
-        ):  # whose bytes hold the words of every site, without their rows
+        if path.suffix == ".parquet":  # its bytes hold the words of every site, without their rows
             return any(pattern.search(text) for text in _parquet_texts(path, site))
         return any(_found(stream, pattern) for stream in _streams(path)) or (
             path.suffix == ".sqlite" and any(pattern.search(text) for text in _sqlite_texts(path))
         )
-    except (
-        FileNotFoundError,
-        zipfile.BadZipFile,
-    ):  # removed meanwhile; only begins like an archive
+    except (FileNotFoundError, zipfile.BadZipFile):  # removed meanwhile; only begins like one
         return False
 
 
