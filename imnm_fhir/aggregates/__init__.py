@@ -1,11 +1,7 @@
 """Tables of results: do their own numbers agree? Needs no patient data and no mapping."""
 
-from imnm_fhir.aggregates.check import (
-    Contradiction,
-    check_rows,
-    check_table,
-    write_contradictions,
-)
+from imnm_fhir.aggregates.check import check_rows, check_table, write_contradictions
+from imnm_fhir.aggregates.contradiction import Contradiction
 from imnm_fhir.aggregates.rows import Row, read_rows
 
 __all__ = [

@@ -1,43 +1,28 @@
 """The seven checks of a table of results (domain section 2), each said so that a reader understands it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+from imnm_fhir.aggregates.contradiction import (
+    PARTS,
+    PERCENT,
+    RANGE,
+    SUBGROUP,
+    TWICE,
+    UNION,
+    UNREAD,
+    Contradiction,
+    said,
+)
 from imnm_fhir.aggregates.numbers import Percent
 from imnm_fhir.aggregates.rows import Row, read_rows
 from imnm_fhir.values import fold
 from imnm_fhir.written import write_csv
 
 NEARBY = 3  # how far from N another whole is looked for
-PERCENT, PARTS, UNION, TWICE, SUBGROUP, RANGE, UNREAD = (
-    "percentage", "parts", "union", "label-twice", "sub-group", "range", "unread",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """What does not agree: the check, the rows, and why in words.
-
-    `certain` is False for what holds only under a condition, which the explanation says.
-    """
-
-    check: str
-    rows: tuple[int, ...]
-    label: str
-    group: str
-    source: str
-    explanation: str
-    certain: bool = True
-
-    def line(self) -> str:
-        """The finding as one line, such as `row 12, Statin (Results): 11.8 % fits 2/17, not 2/16`."""
-        where = "rows " if len(self.rows) > 1 else "row "
-        about = ", ".join(each for each in (self.source, self.group) if each)
-        name = self.label + (f" ({about})" if about else "")
-        return f"{where}{', '.join(map(str, self.rows))}, {name}: {self.explanation}"
 
 
 def check_table(path: Path, decimal: str | None = None) -> tuple[list[Contradiction], int, str]:
@@ -51,14 +36,10 @@ def check_rows(rows: Sequence[Row]) -> list[Contradiction]:
     found = [each for row in rows for each in _of_row(row)]
     found += _twice(rows)
     found += _related(rows)
-    return sorted(found, key=lambda each: each.rows)
-
-
-def _said(
-    check: str, row: Row, explanation: str, rows: Iterable[Row] = (), certain: bool = True
-) -> Contradiction:
-    places = tuple(dict.fromkeys(each.row for each in (row, *rows)))
-    return Contradiction(check, places, row.label, row.group, row.source, explanation, certain)
+    several = len({row.sheet for row in rows}) > 1
+    found = [each if several else replace(each, sheet=None) for each in found]
+    places = list(dict.fromkeys(row.sheet for row in rows))
+    return sorted(found, key=lambda each: (places.index(each.sheet) if several else 0, each.rows))
 
 
 def write_contradictions(found: Sequence[Contradiction], path: Path) -> None:
@@ -77,29 +58,67 @@ def write_contradictions(found: Sequence[Contradiction], path: Path) -> None:
 
 def _of_row(row: Row) -> Iterator[Contradiction]:
     if row.unread:
-        yield _said(
+        yield said(
             UNREAD, row, f"{', '.join(row.unread)}: no number that can be read", certain=False
         )
     if row.n is not None and row.total is not None:
         if row.n > row.total:
-            yield _said(SUBGROUP, row, f"{row.n} of {row.total}: the part is larger than the whole")
+            yield said(SUBGROUP, row, f"{row.n} of {row.total}: the part is larger than the whole")
         elif row.percent and not fits(row.n, row.total, row.percent):
-            yield _said(PERCENT, row, explain(row.n, row.total, row.percent))
+            why = explain(row.n, row.total, row.percent)
+            if row.declared:
+                yield said(PERCENT, row, why)
+            else:
+                yield said(PERCENT, row, f"if this is n (%): {why}", certain=False)
     elif row.percent and not 0 <= row.percent.value <= 100:
-        yield _said(PERCENT, row, f"{row.percent.value} % is no share of a whole")
+        yield said(PERCENT, row, f"{row.percent.value} % is no share of a whole")
+    elif row.percent and row.total and not _parts_near(row.total, row.percent):
+        yield said(PERCENT, row, _no_part(row.total, row.percent), certain=False)
+    yield from _of_range(row)
+
+
+def _no_part(total: int, printed: Percent) -> str:
+    real = [f"{each} are {_percent_text(each, total, printed)} %" for each in _near(total, printed)]
+    return f"{printed.shown} is no whole number of {total} ({', '.join(real)})"
+
+
+def _of_range(row: Row) -> Iterator[Contradiction]:
+    """A median below the smallest value, or above the largest; a note where rounding explains it."""
     low, middle, high = row.low, row.median, row.high
     if low is not None and high is not None and low > high:
-        yield _said(RANGE, row, f"the range ends ({high}) before it begins ({low})")
-    elif middle is not None and low is not None and middle < low:
-        yield _said(RANGE, row, f"the median {middle} lies below the smallest value {low}")
-    elif middle is not None and high is not None and middle > high:
-        yield _said(RANGE, row, f"the median {middle} lies above the largest value {high}")
+        yield said(RANGE, row, f"the range ends ({high}) before it begins ({low})")
+        return
+    for limit, name, below in (
+        (low, "below the smallest", True),
+        (high, "above the largest", False),
+    ):
+        if limit is None or middle is None or (middle >= limit if below else middle <= limit):
+            continue
+        why = f"the median {middle} lies {name} value {limit}"
+        units = (
+            _unit(middle),
+            _unit(limit),
+        )  # of numbers rounded alike the smaller stays the smaller
+        if units[0] != units[1] and abs(middle - limit) <= sum(units) / 2:
+            yield said(RANGE, row, f"{why}, unless both are rounded", certain=False)
+        else:
+            yield said(RANGE, row, why)
+
+
+def _unit(number: Decimal) -> Decimal:
+    """One unit of the last digit as printed."""
+    exponent = number.as_tuple().exponent
+    return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
 
 
 def fits(n: int, total: int, printed: Percent) -> bool:
     """Whether n of total is the printed percentage, within one unit of its last digit."""
     if total == 0:
         return printed.value == 0
+    if printed.bound == "<":
+        return 100 * n <= printed.value * total
+    if printed.bound == ">":
+        return 100 * n >= printed.value * total
     return abs(100 * n - printed.value * total) <= printed.unit * total
 
 
@@ -109,8 +128,8 @@ def explain(n: int, total: int, printed: Percent) -> str:
     guesses = _guesses(n, total, printed)
     if not guesses:
         span = f"{max(total - NEARBY, 1)} to {total + NEARBY}"
-        return f"{printed.value} % is not {n}/{total} ({real} %), and no count of {span} gives it"
-    return f"{printed.value} % fits {' or '.join(guesses)}, not {n}/{total} ({real} %)"
+        return f"{printed.shown} is not {n}/{total} ({real} %), and no count of {span} gives it"
+    return f"{printed.shown} fits {' or '.join(guesses)}, not {n}/{total} ({real} %)"
 
 
 def _percent_text(n: int, total: int, printed: Percent) -> Decimal:
@@ -132,23 +151,31 @@ def _guesses(n: int, total: int, printed: Percent) -> list[str]:
 
 
 def _parts_near(total: int, printed: Percent) -> list[int]:
+    return [each for each in _near(total, printed) if fits(each, total, printed)]
+
+
+def _near(total: int, printed: Percent) -> list[int]:
     near = int(printed.value * total / 100)
-    return [each for each in (near, near + 1) if 0 <= each <= total and fits(each, total, printed)]
+    return [each for each in (near, near + 1) if 0 <= each <= total]
 
 
 # ------------------------------------------------------------------------ 5: one label, two counts
 
 
 def _twice(rows: Sequence[Row]) -> Iterator[Contradiction]:
-    named: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    named: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        if row.n is not None and row.label:
-            named[fold(row.label), fold(row.group)].append(row)
+        if row.n is not None and row.label and row.declared:
+            # a table with a column for each group has its own headings between the rows
+            where = (row.sheet, row.total) if row.wide else (None, None)
+            named[fold(row.label), fold(row.group), *where].append(row)
     for same in named.values():
-        counts = dict.fromkeys((each.n, each.total) for each in same)
-        if len({n for n, _ in counts}) > 1:
-            said = " and ".join(f"{each.n} ({each.source or f'row {each.row}'})" for each in same)
-            yield _said(TWICE, same[0], f"the same fact has the counts {said}", same[1:])
+        if len({each.n for each in same}) > 1:
+            counted = " and ".join(
+                f"{each.n} ({each.source or f'row {each.row}'})" for each in same
+            )
+            why = f"the same fact has the counts {counted}"
+            yield said(TWICE, same[0], why, same[1:], certain=not same[0].wide)
 
 
 # ------------------------------------------------------------------------ 3, 4, 6: parts of a whole
@@ -176,12 +203,12 @@ def _of_whole(whole: Row | None, parts: Sequence[Row]) -> Iterator[Contradiction
     first = parts[0]
     total = whole.n if whole else first.total
     if total is None:
-        yield _said(UNREAD, first, f"no row is called '{first.part_of}', and no N is given", certain=False)  # fmt: skip
+        yield said(UNREAD, first, f"no row is called '{first.part_of}', and no N is given", certain=False)  # fmt: skip
         return
     name = f"'{first.part_of}' ({total})"
     for each in parts:
         if each.n is not None and each.n > total:
-            yield _said(SUBGROUP, each, f"{each.n} are more than {name}, of which they are a part")
+            yield said(SUBGROUP, each, f"{each.n} are more than {name}, of which they are a part")
     kinds: Mapping[str, list[Row]] = {
         kind: [each for each in parts if each.parts == kind]
         for kind in ("exclusive", "overlapping", "both", "")
@@ -197,10 +224,10 @@ def _sum(rows: Sequence[Row]) -> tuple[int, str]:
 
 
 def _sum_of(rows: Sequence[Row], total: int, name: str) -> Iterator[Contradiction]:
-    found, said = _sum(rows)
+    found, terms = _sum(rows)
     if rows and found != total:
-        yield _said(
-            PARTS, rows[0], f"{said} = {found}, not {name}, of which they are the parts", rows
+        yield said(
+            PARTS, rows[0], f"{terms} = {found}, not {name}, of which they are the parts", rows
         )
 
 
@@ -209,24 +236,24 @@ def _union_of(
 ) -> Iterator[Contradiction]:
     if not rows:
         return
-    found, said = _sum(rows)
+    found, terms = _sum(rows)
     largest = max(each.n for each in rows if each.n is not None)
     shared, _ = _sum(both)
     if not largest <= total <= found - shared:
         less = f" less {shared} in both" if shared else ""
         bounds = f"at least {largest} and at most {found - shared}"
-        yield _said(UNION, rows[0], f"{said}{less}: {name} must be {bounds}", [*rows, *both])
+        yield said(UNION, rows[0], f"{terms}{less}: {name} must be {bounds}", [*rows, *both])
 
 
 def _unsaid(rows: Sequence[Row], total: int, name: str) -> Iterator[Contradiction]:
     """Parts of which nobody said whether they exclude each other: impossible, or only if they overlap."""
     if len(rows) < 2:
         return
-    found, said = _sum(rows)
+    found, terms = _sum(rows)
     largest = max(each.n for each in rows if each.n is not None)
     if not largest <= total <= found:
-        why = f"{said} = {found} cannot make {name}, whether they overlap or not"
-        yield _said(PARTS, rows[0], why, rows)
+        why = f"{terms} = {found} cannot make {name}, whether they overlap or not"
+        yield said(PARTS, rows[0], why, rows)
     elif found != total:
-        why = f"{said} = {found} make {name} only if {found - total} are counted twice"
-        yield _said(PARTS, rows[0], why, rows, certain=False)
+        why = f"{terms} = {found} make {name} only if {found - total} are counted twice"
+        yield said(PARTS, rows[0], why, rows, certain=False)

@@ -24,10 +24,16 @@ PRINTED = re.compile(r"(?<!\d)\d{1,3}([.,])\d{1,2}(?!\d)")
 
 @dataclass(frozen=True)
 class Percent:
-    """A percentage as printed: its value, and one unit of its last printed digit."""
+    """A percentage as printed: its value, one unit of its last digit, and `<` or `>` before it."""
 
     value: Decimal
     unit: Decimal
+    bound: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The percentage as a reader sees it, such as `11.8 %`."""
+        return f"{self.bound}{self.value} %"
 
 
 def decimal_sign(texts: Iterable[str]) -> str:

@@ -34,7 +34,9 @@ class Row:
 
     `part_of` names the label that the row is a part of ("" for the whole N); `parts` says how rows
     with the same `part_of` relate: exclusive, overlapping, both (in several), subset or "" (not
-    said). `unread` are the headings whose cells are no numbers.
+    said). `unread` are the headings whose cells are no numbers. `wide` is a row of a table with a
+    column for each group, of which `group_total` is the N in the heading; `declared` is False where
+    nothing says that `13 (81.3)` is n (%).
     """
 
     row: int
@@ -51,6 +53,9 @@ class Row:
     part_of: str | None = None
     parts: str = ""
     unread: tuple[str, ...] = field(default=())
+    wide: bool = False
+    group_total: int | None = None
+    declared: bool = True
 
 
 @cache

@@ -77,7 +77,12 @@ def test_a_percentage_that_nothing_gives_says_so() -> None:
         ("label,n,N\nWomen,17,16\n", [("sub-group", "17 of 16: the part is larger than the whole")]),
         ("label,median,min,max\nAge,81,36,80\n", [("range", "the median 81 lies above the largest value 80")]),
         ("label,median,range\nAge,71.5,36-80\n", []),
-        ("label,median\nAge,\"71.5 (72-80)\"\n", [("range", "the median 71.5 lies below the smallest value 72")]),
+        ("label,median\nAge,\"71.5 (73-80)\"\n", [("range", "the median 71.5 lies below the smallest value 73")]),
+        ("label,median\nAge,\"71.5 (72-80)\"\n",
+         [("note", "the median 71.5 lies below the smallest value 72, unless both are rounded")]),
+        ("label,N,percent\nStatin,16,80.3\n",
+         [("note", "80.3 % is no whole number of 16 (12 are 75.0 %, 13 are 81.3 %)")]),
+        ("label,N,percent\nStatin,16,18.7\n", []),
         ("label,n\nStatin,\"13/16 (81.3%)\"\n", []),
         ("label,n\nStatin,many\n", [("note", "n: no number that can be read")]),
         ("label,n,part of\nAll,16,\nA,9,All\nB,9,All\nC,17,All\n", [
