@@ -12,6 +12,8 @@ from imnm_fhir.errors import ImnmFhirError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# What a manifest says of a site's own files: it stays there.
+AT_HOME = ("sources", "mapping", "corrections", "read_from", "deliveries", "searched")
 SiteFlow = dict[str, Any]  # as the gate writes it: site, received, failing, consent, passed_on
 
 
@@ -67,11 +69,7 @@ def _by_site(table: "pa.Table") -> Counter[str]:
 
 def _about(site: dict[str, Any]) -> dict[str, Any]:
     """What is said of a site, without its files and their headers: these stay there."""
-    return {
-        name: value
-        for name, value in site.items()
-        if name not in ("sources", "mapping", "corrections", "read_from")
-    }
+    return {name: value for name, value in site.items() if name not in AT_HOME}
 
 
 def _without_places(table: "pa.Table") -> "pa.Table":

@@ -6,6 +6,7 @@ from typing import Any
 
 from imnm_fhir.cohort import read_manifest, write_manifest
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.flow.earlier import DELIVERIES
 from imnm_fhir.flow.harmonising import READ_FROM, harmonise_files
 from imnm_fhir.queries.answers import changing_entries
 from imnm_fhir.queries.audit import (
@@ -83,7 +84,8 @@ def _sources(cohort: Path) -> tuple[list[Path], str] | None:
     files = [Path(each) for each in found.get("files", ())]
     if not files or not all(each.is_file() for each in files):
         return None
-    known = {source["sha256"] for source in about.get("sources") or []}
+    newest = (about.get(DELIVERIES) or [{}])[-1]
+    known = set(newest.get("sha256") or (each["sha256"] for each in about.get("sources") or []))
     return (files, str(found["mapping"])) if known <= {file_hash(each) for each in files} else None
 
 

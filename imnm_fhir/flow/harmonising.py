@@ -2,22 +2,37 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write_cohort
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.flow.earlier import (
+    DELIVERIES,
+    SEARCHED,
+    Answered,
+    Delivery,
+    deliveries_of,
+    delivery_of,
+    holds_all,
+    made_again,
+    source_ids,
+    waiting,
+)
 from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.harmonise.corrections import APPLIED
-from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top
+from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top, site_of
 from imnm_fhir.queries.answers import corrections_of, foreign_patients
+from imnm_fhir.queries.asking import delivery_id
 from imnm_fhir.queries.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping
+from imnm_fhir.written import file_hash
 
 logger = logging.getLogger(__name__)
 
+KEPT = ("redactions",)  # of the manifest, whatever is made again
 READ_FROM = "read_from"  # where the site's files are, so that an answer counts without typing them
 
 
@@ -41,36 +56,90 @@ def harmonise_files(
     from imnm_fhir.sites import load_site_mapping
 
     place = log or (log_folder(out) if out else None)
-    answered = read_log(place) if place else None
+    kept = read_log(place) if place else None
+    answered = Answered(corrections_of(kept), foreign_patients(kept)) if kept else Answered()
     mapping = load_site_mapping(site)
     before = _earlier(out, mapping) if out else None
     if before is not None and place is not None:
-        _warn_of_lost(
-            before, place, {each["hash"] for each in answered.entries} if answered else ()
-        )
+        _warn_of_lost(before, place, {each["hash"] for each in kept.entries} if kept else ())
+    base = _base(before, files, mapping, answered)
+    known = _known(base.cohort, mapping)
     cohort = harmonise(
         list(files),
         mapping,
-        corrections=corrections_of(answered) if answered else (),
-        foreign=foreign_patients(answered) if answered else (),
-        known=_known(before, mapping),
+        corrections=answered.corrections,
+        foreign=answered.foreign,
+        known=known,
+        asked_of=base.asked_of,
         progress=progress,
     )
+    delivery = delivery_of(files, mapping, cohort)
     cohort = leave_out_withdrawn(cohort, *([out] if out else []), files[0])
     if out is None:
         return cohort
     if (out / MANIFEST).is_file():
         check_fingerprint(read_manifest(out), cohort.manifest)
-    for about in cohort.manifest["sites"].values():
-        about[READ_FROM] = _read_from(files, site)
+    if mapping.kind == INCREMENTAL and base.cohort is not None:
+        sent = source_ids(files, mapping, cohort, known)
+        cohort = leave_out_withdrawn(put_on_top(base.cohort, cohort, sent), out)
+    site_of(cohort)[READ_FROM] = _read_from(files, site)
+    site_of(cohort)[DELIVERIES] = [each.record() for each in (*base.chain, delivery)]
+    site_of(cohort)[SEARCHED] = base.searched
     if before is None:
         return write_cohort(cohort, out)
-    if mapping.kind == INCREMENTAL:
-        cohort = leave_out_withdrawn(put_on_top(before, cohort), out)
     found = changes(before, cohort)
     counted = {**found, "withdrawn": len(found["withdrawn"])}  # who is gone is named in no file
     written = write_cohort(replace(cohort, manifest={**cohort.manifest, "changes": counted}), out)
     return replace(written, manifest={**written.manifest, "changes": found})
+
+
+@dataclass(frozen=True)
+class _Base:
+    """What an increment is put on, and the deliveries that this is made of.
+
+    `asked_of` is the id of the deliveries that the newest questions are about, where these are the same
+    still; `searched`: every answer was looked for in all of them.
+    """
+
+    cohort: Cohort | None
+    chain: tuple[Delivery, ...] = ()
+    asked_of: str | None = None
+    searched: bool = True
+
+
+def _base(
+    before: Cohort | None, files: Sequence[Path], mapping: SiteMapping, answered: Answered
+) -> _Base:
+    """The earlier deliveries: made again where the cohort was not made with just these answers."""
+    if before is None or mapping.kind != INCREMENTAL:
+        return _Base(before)
+    hashes = {file_hash(each) for each in files}
+    known = deliveries_of(before)
+    chain = tuple(each for each in known if not each.hashes <= hashes)
+    asked_of = delivery_id(before.manifest) if len(chain) < len(known) else None
+    searched = bool(site_of(before).get(SEARCHED))
+    if not known or (holds_all(before, answered) and searched):
+        return _Base(before, chain, asked_of, searched)
+    lacking = [path for each in chain for path in each.lacking()]
+    if lacking:
+        _warn_of_waiting(before, answered, lacking)
+        return _Base(before, chain, asked_of, searched=False)
+    base = made_again(chain, answered, asked_of)
+    if base is not None:
+        kept = {name: before.manifest[name] for name in KEPT if name in before.manifest}
+        base = replace(base, manifest={**base.manifest, **kept})
+    return _Base(base, chain, asked_of)
+
+
+def _warn_of_waiting(before: Cohort, answered: Answered, lacking: Sequence[Path]) -> None:
+    """Say which files the answers about earlier deliveries wait for."""
+    if count := waiting(before, answered):
+        logger.warning(
+            "%d answers about rows of earlier deliveries are not in the cohort, unless the row comes "
+            "again: %s is not there any more, or was changed; put it back and harmonise again",
+            count,
+            ", ".join(sorted({str(each) for each in lacking})),
+        )
 
 
 def _warn_of_lost(before: Cohort, place: Path, known: Collection[str]) -> None:

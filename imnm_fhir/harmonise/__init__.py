@@ -42,6 +42,7 @@ def harmonise(
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
     known: Collection[str] = (),
+    asked_of: str | None = None,
     progress: Progress | None = None,
 ) -> Cohort:
     """The cohort that the files of one site make through its mapping, with every issue found.
@@ -49,7 +50,8 @@ def harmonise(
     `pseudonym_key` is asked for where the mapping says `hmac` (default: from the environment, see
     `imnm_fhir.pseudonyms`). `corrections` are put on top of what the files say; what became of each
     stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused;
-    `known` patients are those of earlier deliveries, who need no row of their own.
+    `known` patients are those of earlier deliveries, who need no row of their own. `asked_of` is the
+    id of the deliveries that were asked about, where these files are one of several.
     `progress` takes how many more cells are done. Counts per file stand in
     `manifest["sites"][site]["sources"]`. Raises `Problems` with everything that does not fit, before
     anything is converted, and `ImnmFhirError` for a file that cannot be read or a key that lacks.
@@ -58,7 +60,7 @@ def harmonise(
     tables = [table for path in files for table in _read(path, mapping)]
     return harmonise_tables(
         tables, mapping, pseudonym_key=key, corrections=corrections, foreign=foreign,
-        known=known, progress=progress,
+        known=known, asked_of=asked_of, progress=progress,
     )  # fmt: skip
 
 
@@ -70,13 +72,14 @@ def harmonise_tables(
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
     known: Collection[str] = (),
+    asked_of: str | None = None,
     progress: Progress | None = None,
 ) -> Cohort:
     """As `harmonise`, from tables that were read already."""
     fitted = plan_tables(mapping, tables)
     replayed: dict[str, str] = {}
     if corrections:
-        fitted, replayed = apply_corrections(fitted, mapping, pseudonym_key, corrections)
+        fitted, replayed = apply_corrections(fitted, mapping, pseudonym_key, corrections, asked_of)
     works = [open_table(each, mapping, pseudonym_key) for each in fitted]
     refuse_foreign(works, foreign)
     for work in works:

@@ -1,8 +1,8 @@
 """Where the row of a correction stands in this delivery: by patient and key, never by its place alone."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from imnm_fhir.harmonise.cells import convert_cell
 from imnm_fhir.harmonise.outcomes import Cell, Given
@@ -54,6 +54,52 @@ def facts_at(fitted: TablePlan, row: int) -> Iterator[FactPlan]:
             or _read(fitted, fact.when, row).fields.get("element") == fact.element.name
         ):
             yield fact
+
+
+Key = tuple[str | None, ...]
+Moves = Mapping[Key, str]
+
+
+def moves_of(tables: Sequence[TablePlan], corrections: Iterable[Correction]) -> Moves:
+    """By the key of a row whose date was corrected (patient, element, time point, n): its n from then on.
+
+    The date tells the rows of a series apart, so that the row has another n where the source has the
+    corrected date by now.
+    """
+    return {
+        _key(each): moved
+        for each in corrections
+        for fitted in tables
+        if (moved := _moved(fitted, each)) is not None
+    }
+
+
+def _moved(fitted: TablePlan, correction: Correction) -> str | None:
+    """The n with the corrected date in the place of the one it begins with; None where it moves nothing."""
+    dated = DATED.match(correction.n or "")
+    if dated is None or correction.new is None:
+        return None
+    for fact in fitted.plan.facts:
+        if fact.element.name != correction.element or not fact.by_date_in(fitted.plan):
+            continue
+        for reading in fact.readings:
+            if reading.field == "date" and fitted.headers.get(reading.column) == correction.column:
+                own = (Given(correction.new, correction.typed),)
+                date = convert_cell(reading, own).fields.get("date")
+                rest = (correction.n or "")[len(dated.group().rstrip(".")) :]
+                return f"{date}{rest}" if date else None
+    return None
+
+
+def _key(correction: Correction) -> Key:
+    return correction.patient, correction.element, correction.time_point, correction.n
+
+
+def by_every_key(correction: Correction, moves: Moves) -> Iterator[Correction]:
+    """The correction, and then as it is looked for once the source has the corrected date."""
+    yield correction
+    if moved := moves.get(_key(correction)):
+        yield replace(correction, n=moved)
 
 
 def has_key(fitted: TablePlan, row: int, correction: Correction) -> bool:

@@ -12,10 +12,13 @@ from imnm_fhir.harmonise.cells import convert_cell
 from imnm_fhir.harmonise.columns import part_cells
 from imnm_fhir.harmonise.corrected_rows import (
     Correction,
+    Moves,
+    by_every_key,
     choose,
     facts_at,
     given_at,
     has_key,
+    moves_of,
 )
 from imnm_fhir.harmonise.facts import Work
 from imnm_fhir.harmonise.outcomes import ISSUE, NOT_AVAILABLE, Cell, Given
@@ -34,22 +37,24 @@ def apply_corrections(
     fitted: Sequence[TablePlan],
     mapping: SiteMapping,
     key: bytes | None,
-    corrections: Iterable[Correction],
+    corrections: Sequence[Correction],
+    asked_of: str | None = None,
 ) -> tuple[list[TablePlan], dict[str, str]]:
     """The tables with every correction that still fits, and by its id what became of each.
 
     `applied`; `at-source`: the source says the same by now; `conflict`: it says something else;
     `unreadable`: the corrected cell cannot be read; `gone`: there is no such row or column.
+    `asked_of` is the delivery that these tables are a part of, beside their own.
     """
     made, states = list(fitted), {}
     rows = [_rows(each, mapping, key) for each in fitted]
-    delivery = delivery_hash((each.table.file, each.table.sha256) for each in fitted)
+    own = delivery_hash((each.table.file, each.table.sha256) for each in fitted)
+    moves = moves_of(fitted, corrections)
     for each in corrections:
         states[each.id] = GONE
-        found = _found(made, fitted, rows, each)
-        at = choose(
-            [(fitted[place], row) for place, row, _ in found], each, each.delivery == delivery
-        )
+        found = _found(made, fitted, rows, each, moves)
+        same = each.delivery in (own, asked_of) and each.delivery is not None
+        at = choose([(fitted[place], row) for place, row, _ in found], each, same)
         if at is not None:
             place, row, header = found[at]
             made[place], states[each.id] = _settle(made[place], header, row, each)
@@ -88,18 +93,24 @@ def _found(
     source: Sequence[TablePlan],
     rows: Sequence[Mapping[str, Sequence[int]]],
     correction: Correction,
+    moves: Moves,
 ) -> list[tuple[int, int, str]]:
     """Every cell that may be meant: its table, row and header.
 
-    The key is looked for with the corrections so far (of a date, say) and in the source as it is.
+    The key is looked for with the corrections so far (of a date, say) and in the source as it is; where
+    no row has it, in the source that has corrected the date by now.
     """
-    found = []
-    for place, mine in enumerate(rows):
-        header = _header(source[place], correction)
-        for row in mine.get(correction.patient, ()) if header else ():
-            if has_key(made[place], row, correction) or has_key(source[place], row, correction):
-                found.append((place, row, str(header)))
-    return found
+    for each in by_every_key(correction, moves):
+        found = [
+            (place, row, header)
+            for place, mine in enumerate(rows)
+            if (header := _header(source[place], correction)) is not None
+            for row in mine.get(correction.patient, ())
+            if has_key(made[place], row, each) or has_key(source[place], row, each)
+        ]
+        if found:
+            return found
+    return []
 
 
 def _header(fitted: TablePlan, correction: Correction) -> str | None:

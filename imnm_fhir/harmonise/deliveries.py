@@ -1,16 +1,18 @@
 """One delivery of a site after another: what changed since the last one, and increments put on top."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.cohort.cells import Cells
 from imnm_fhir.compare import compare
-from imnm_fhir.dictionary import TABLES
+from imnm_fhir.dictionary import PROVENANCE, TABLES
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.harmonise.corrections import APPLIED, GONE
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import translatable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 INCREMENTAL = "incremental"
 ONLY = {"only in the first": "gone", "only in the second": "new"}
 About = tuple[str | None, ...]
+
+
+def site_of(cohort: Cohort) -> dict[str, Any]:
+    """What the manifest says of the one site of a cohort that was made from site files."""
+    about: dict[str, Any] = next(iter(cohort.manifest["sites"].values()))
+    return about
 
 
 def check_follows(old: Cohort, new: Cohort) -> None:
@@ -40,22 +48,81 @@ def check_follows(old: Cohort, new: Cohort) -> None:
             )
 
 
-def put_on_top(old: Cohort, new: Cohort) -> Cohort:
+def put_on_top(old: Cohort, new: Cohort, sent: Collection[str] = ()) -> Cohort:
     """The cohort of both deliveries: each row of `new` in the place of the row with its key.
 
-    A row that `new` lacks stays: only a full delivery takes rows away. Issues of rows that came
-    anew are those of `new`; `sources` of the manifest are those of both. Raises as `check_follows`.
+    A row that `new` lacks stays: only a full delivery takes rows away. `sent` are the ids that the rows
+    of `new` have in its source, before any correction: by these, too, a row takes the place of an older
+    one. Issues of rows that came anew are those of `new`; `sources` of the manifest are those of both.
+    What became of a correction is what `new` says of it, and where `new` lacks its row what `old` says.
+    Raises as `check_follows`.
     """
     check_follows(old, new)
-    tables = {name: _updated(old.tables[name], new.tables[name]) for name in TABLES}
+    doubted = _contested(old, new, sent)
+    gone = {*sent, *(str(each["id"]) for each in doubted)}
+    tables = {name: _updated(old.tables[name], new.tables[name], gone, doubted) for name in TABLES}
     about = {
         site: {**each, "sources": [*_earlier(old, site, each["sources"]), *each["sources"]]}
+        | _replayed(old.manifest["sites"][site], each)
         for site, each in new.manifest["sites"].items()
     }
-    issues = (*_standing(old, new), *new.issues)
+    issues = (*_standing(old, new), *new.issues, *map(_contest, doubted))
     kept = {name: old.manifest[name] for name in ("redactions",) if name in old.manifest}
     manifest = {**new.manifest, **kept, "sites": about}
-    return replace(new, manifest=manifest, tables=tables, issues=issues, cells=_cells(old, new))
+    cells = _cells(old, new, gone, {str(each["id"]) for each in doubted})
+    return replace(new, manifest=manifest, tables=tables, issues=issues, cells=cells)
+
+
+def _replayed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of corrections in both deliveries: a row that the newer one lacks is the older one's."""
+    before, now = old.get("corrections", {}), new.get("corrections", {})
+    both = {**before, **{n: each for n, each in now.items() if each != GONE or n not in before}}
+    return {"corrections": both} if both else {}
+
+
+def _contested(old: Cohort, new: Cohort, sent: Collection[str]) -> list[dict[str, Any]]:
+    """Rows that a correction gave the key of another row of `old`: neither may take the other's place.
+
+    A row that the same correction had moved in `old` already is the same row.
+    """
+    if not sent:
+        return []
+    fresh = {
+        name
+        for about in new.manifest["sites"].values()
+        for name, state in about.get("corrections", {}).items()
+        if state == APPLIED
+    } - {
+        name
+        for about in old.manifest["sites"].values()
+        for name, state in about.get("corrections", {}).items()
+        if state == APPLIED
+    }
+    found = []
+    for name in TABLES if fresh else ():
+        known = {row["id"]: row for row in old.tables[name].to_pylist()}
+        for row in new.tables[name].to_pylist():
+            other = known.get(row["id"])
+            if row["id"] not in sent and other is not None and _values(row) != _values(other):
+                found.append({**row, "table": name})
+    return found
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in PROVENANCE}
+
+
+CONTESTED = translatable(
+    "as corrected it has the key of a row of an earlier delivery that says otherwise; neither is kept: "
+    "send both rows again in one delivery, and tell them apart"
+)
+
+
+def _contest(row: Mapping[str, Any]) -> Issue:
+    known = {name: row.get(name) for name in ("table", "patient", *KEY[1:], *PROVENANCE)}
+    return Issue(
+        "duplicate-fact", "impossible", "conformance", CONTESTED, site=row["site"], **known
+    )
 
 
 def changes(old: Cohort, new: Cohort) -> dict[str, Any]:
@@ -102,27 +169,35 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
 
 
-def _updated(old: "pa.Table", new: "pa.Table") -> "pa.Table":
+def _updated(
+    old: "pa.Table", new: "pa.Table", gone: Collection[str], doubted: Sequence[Mapping[str, Any]]
+) -> "pa.Table":
     import pyarrow as pa
 
-    return pa.concat_tables([_without(old, new["id"]), new])
+    fresh = _without(new, [str(each["id"]) for each in doubted]) if doubted else new
+    return pa.concat_tables([_without(old, [*new["id"].to_pylist(), *gone]), fresh])
 
 
-def _without(table: "pa.Table", ids: "pa.ChunkedArray") -> "pa.Table":
+def _without(table: "pa.Table", ids: Collection[str]) -> "pa.Table":
     """The rows with other ids."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return table.filter(pc.invert(pc.is_in(table["id"], value_set=ids.combine_chunks())))
+    return table.filter(
+        pc.invert(pc.is_in(table["id"], value_set=pa.array(list(ids), pa.string())))
+    )
 
 
-def _cells(old: Cohort, new: Cohort) -> Cells | None:
+def _cells(
+    old: Cohort, new: Cohort, gone: Collection[str], doubted: Collection[str]
+) -> Cells | None:
     import pyarrow as pa
 
     made = []
     if old.cells is not None:
-        ids = pa.chunked_array([c for each in new.tables.values() for c in each["id"].chunks])
-        made.append(_without(old.cells.table(), ids))
-    made += [new.cells.table()] if new.cells is not None else []
+        ids = [ident for each in new.tables.values() for ident in each["id"].to_pylist()]
+        made.append(_without(old.cells.table(), [*ids, *gone]))
+    made += [_without(new.cells.table(), doubted)] if new.cells is not None else []
     return Cells(pa.concat_tables(made)) if made else None
 
 

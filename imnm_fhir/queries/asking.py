@@ -131,7 +131,7 @@ def _round(cohort: Cohort, found: Mapping[str, Query], log: Log) -> Round:
         replayed=replayed,
         delivery=delivery_id(cohort.manifest),
         here=frozenset(cohort.tables["patients"]["patient"].to_pylist()),
-        full=all(about.get("kind") != "incremental" for about in sites),
+        full=all(about.get("kind") != "incremental" or about.get("searched") for about in sites),
         said=said,
     )
 

@@ -16,7 +16,8 @@ State = tuple[str, str]  # one of STATES, and why
 class Round:
     """One validation: what it found by query id, what became of corrections, and the delivery.
 
-    `here` are the patients of the delivery; a `full` delivery that lacks one has lost that patient.
+    `here` are the patients of the delivery; a `full` delivery that lacks one has lost that patient, and
+    increments that were all searched are as good as a full one.
     `said` is the number of the newest entry by which the consortium says more of a query.
     """
 

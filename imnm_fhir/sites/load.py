@@ -75,6 +75,7 @@ def _mapping(top: Section, source: str, text: str) -> SiteMapping:
     identifier, pseudonymise = _pseudonyms(patients)
     mapping = SiteMapping(
         source=source,
+        text=text,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         id=_site_id(site),
         name=site.required_text("name"),

@@ -92,7 +92,7 @@ class SiteFile:
 
 @dataclass(frozen=True)
 class SiteMapping:
-    """Everything a mapping file says. `source` is its name, `sha256` the hash of its text.
+    """Everything a mapping file says: its `text`, the hash of it, and `source`, the file's name.
 
     `to_fill_in` are the lines that still say FILL IN: such a mapping loads, but fits nothing.
     """
@@ -114,3 +114,4 @@ class SiteMapping:
     files: tuple[SiteFile, ...]
     lines: Mapping[tuple[str | int, ...], int]
     to_fill_in: tuple[tuple[int, str], ...] = ()
+    text: str = ""

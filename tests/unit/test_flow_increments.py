@@ -1,0 +1,137 @@
+"""Increments and answers: what was corrected stays so in the whole cohort, whichever delivery holds the row."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imnm_fhir.cohort import read_cohort, read_manifest
+from imnm_fhir.flow import harmonise_files
+from imnm_fhir.flow.asking import refresh
+from imnm_fhir.queries.log import append, log_folder, read_log
+from tests.unit.small_site import CK, DATED, SEX, site_text
+
+MAPPING = site_text(
+    SEX + CK, more=DATED.replace("patient =", "optional = true\npatient =")
+).replace('name = "site.csv"', 'name = "site.csv"\noptional = true')  # fmt: skip
+MAPPING = MAPPING.replace('"long.csv"', '"long*.csv"')
+N = "2019-03-04"
+
+
+class Site:
+    """A site's folder: its mapping, deliveries, answers, and what its cohort says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "cohort"
+        self.mapping = folder / "site.toml"
+        self.mapping.write_text(MAPPING, "utf-8")
+
+    def deliver(self, name: str, *lines: str, kind: str = "incremental") -> None:
+        self.mapping.write_text(MAPPING.replace('"full"', f'"{kind}"'), "utf-8")
+        people = self.folder / "site.csv"
+        people.write_text("ID;Sexo;CPK\nP1;M;5\nP2;V;6\n", "utf-8")
+        rows = self.folder / f"{name}.csv"
+        rows.write_text("\n".join(["ID;Fecha;CK", *lines, ""]), "utf-8")
+        files = [people, rows] if kind == "full" else [rows]
+        harmonise_files(files, str(self.mapping), self.out)
+
+    def answer(self, column: str, old: str, new: str, n: str = N) -> str:
+        field = {"Fecha": "date", "CK": "value_number"}[column]
+        cell: dict[str, Any] = {
+            "table": "observations", "element": "ck", "time_point": None, "n": n, "field": field,
+            "file": "long1.csv", "row": 2, "column": column,
+        }  # fmt: skip
+        entry = {
+            "event": "answered", "query": f"Q{column}{n}", "site": "here", "patient": "P1",
+            "answer": "corrected", "cell": cell, "old": old, "new": new, "as_of": 0, "by": "A",
+            "role": "data-manager", "delivery": "1",
+        }  # fmt: skip
+        log = append(read_log(log_folder(self.out)), [entry])
+        return str(log.entries[-1]["hash"])
+
+    def series(self) -> dict[str, str]:
+        return {
+            row["n"]: row["value_number"]
+            for row in read_cohort(self.out).tables["observations"].to_pylist()
+            if row["n"]
+        }
+
+    def states(self) -> dict[str, str]:
+        found: dict[str, str] = read_manifest(self.out)["sites"]["here"]["corrections"]
+        return found
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Site:
+    """A site with a full delivery of one dated CK."""
+    made = Site(tmp_path)
+    made.deliver("long1", "P1;04/03/2019;10", kind="full")
+    return made
+
+
+def test_a_correction_stays_applied_when_an_increment_lacks_its_row(here: Site) -> None:
+    name = here.answer("CK", "10", "1000")
+    refresh(here.out, read_log(log_folder(here.out)))
+    assert here.series() == {N: "1000"}
+    here.deliver("long2", "P1;05/04/2019;20")
+    assert here.series() == {N: "1000", "2019-04-05": "20"}
+    assert here.states() == {name: "applied"}
+
+
+def test_an_answer_about_an_earlier_delivery_counts_at_once(here: Site) -> None:
+    here.deliver("long2", "P1;05/04/2019;20")
+    name = here.answer("CK", "10", "1000")
+    said = refresh(here.out, read_log(log_folder(here.out)))
+    assert "with 1 corrections on top" in said
+    assert here.series() == {N: "1000", "2019-04-05": "20"}
+    assert here.states() == {name: "applied"}
+    assert read_manifest(here.out)["sites"]["here"]["searched"] is True
+
+
+def test_a_row_whose_date_was_corrected_comes_again_and_is_the_same_row(here: Site) -> None:
+    here.deliver("long2", "P1;05/04/2019;20")
+    name = here.answer("Fecha", "04/03/2019", "14/03/2019")
+    here.deliver("long3", "P1;04/03/2019;11")  # the source has the old date still
+    assert here.series() == {"2019-03-14": "11", "2019-04-05": "20"}
+    here.deliver("long4", "P1;14/03/2019;12")  # by now it has the right one
+    assert here.series() == {"2019-03-14": "12", "2019-04-05": "20"}
+    assert here.states() == {name: "at-source"}
+
+
+def test_it_is_the_same_row_where_the_earlier_files_are_gone(
+    here: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    here.answer("Fecha", "04/03/2019", "14/03/2019")
+    (here.folder / "long1.csv").unlink()
+    here.deliver("long2", "P1;05/04/2019;20")
+    assert "1 answers about rows of earlier deliveries are not in the cohort" in caplog.text
+    assert here.series() == {N: "10", "2019-04-05": "20"}
+    here.deliver("long3", "P1;04/03/2019;11")
+    assert here.series() == {"2019-03-14": "11", "2019-04-05": "20"}
+
+
+def test_what_was_corrected_beside_a_date_is_found_when_the_source_has_the_date(here: Site) -> None:
+    names = [here.answer("CK", "10", "1000"), here.answer("Fecha", "04/03/2019", "14/03/2019")]
+    here.deliver("long1", "P1;14/03/2019;10", kind="full")
+    assert here.series() == {"2019-03-14": "1000"}
+    assert here.states() == dict(zip(names, ("applied", "at-source"), strict=True))
+
+
+def test_a_corrected_date_never_takes_the_place_of_another_row(here: Site) -> None:
+    here.answer("Fecha", "05/04/2019", "04/03/2019", n="2019-04-05")
+    here.deliver("long2", "P1;05/04/2019;20")
+    assert here.series() == {}
+    (issue,) = [each for each in read_cohort(here.out).issues if each.rule == "duplicate-fact"]
+    assert (issue.kind, issue.file, issue.row) == ("impossible", "long2.csv", 2)
+
+
+def test_the_mapping_of_an_earlier_delivery_is_the_one_of_then(here: Site) -> None:
+    global_unit = here.mapping.read_text("utf-8")
+    here.answer("CK", "10", "1000")
+    assert 'unit = "U/L"' in global_unit
+    changed = MAPPING.replace('"full"', '"incremental"').replace('unit = "U/L"', 'unit = "ukat/L"')
+    here.mapping.write_text(changed, "utf-8")
+    rows = here.folder / "long2.csv"
+    rows.write_text("ID;Fecha;CK\nP1;05/04/2019;2\n", "utf-8")
+    harmonise_files([rows], str(here.mapping), here.out)
+    assert here.series() == {N: "1000", "2019-04-05": "120"}
