@@ -17,8 +17,8 @@ from benchmarks.meter import measured
 from benchmarks.upload import SYSTEM, bare_loop, prepare, write_site
 from imnm_fhir.download import How, Wanted, conclude, download, open_download
 from imnm_fhir.server import connect
-from imnm_fhir.server.bulk import Manifest, Polling, kick_off, read_export, wait_for
-from imnm_fhir.server.spool import open_spool
+from imnm_fhir.server.reading.bulk import Manifest, Polling, kick_off, read_export, wait_for
+from imnm_fhir.server.reading.spool import open_spool
 
 SITE = "download"
 TYPES = ("Organization", "Patient", "Observation")

@@ -18,7 +18,7 @@ from imnm_fhir.cli.options import (
     voice_options,
 )
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.server.options import ServerOptions
+from imnm_fhir.server.request.options import ServerOptions
 
 if TYPE_CHECKING:
     from imnm_fhir.flow import Exported

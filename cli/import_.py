@@ -6,7 +6,7 @@ import click
 
 from imnm_fhir.cli.options import PATH, example, out_option, server_options, voice_options
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.server.options import ServerOptions
+from imnm_fhir.server.request.options import ServerOptions
 
 
 @click.command(

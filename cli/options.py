@@ -76,7 +76,7 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def with_server(*arguments: Any, **options: Any) -> Any:
-        from imnm_fhir.server.options import ServerOptions
+        from imnm_fhir.server.request.options import ServerOptions
 
         chosen = {name: options.pop(name) for name in _SERVER_OPTIONS}
         return function(*arguments, server=ServerOptions(**chosen), **options)

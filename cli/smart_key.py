@@ -26,8 +26,8 @@ def command(key_file: Path, algorithm: str | None, voice: Voice) -> None:
     JWK Set), which never leaves this machine; its owner alone may read it. A password comes from
     IMNM_FHIR_SMART_KEY_PASSWORD (or its *_FILE, or the keyring).
     """
-    from imnm_fhir.server.secret import read_secret, read_secret_file
-    from imnm_fhir.server.signing import read_signing_key, write_signing_key
+    from imnm_fhir.server.identity.secret import read_secret, read_secret_file
+    from imnm_fhir.server.identity.signing import read_signing_key, write_signing_key
 
     password = read_secret(os.environ, "IMNM_FHIR_SMART_KEY_PASSWORD", wanted=True)
     if algorithm:

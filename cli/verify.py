@@ -15,7 +15,7 @@ from imnm_fhir.cli.options import (
 )
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError, UsageError
-from imnm_fhir.server.options import ServerOptions
+from imnm_fhir.server.request.options import ServerOptions
 
 SHOWN = 20  # resources that are named on the screen; all stand in the report
 

@@ -8,7 +8,7 @@ import click
 from imnm_fhir.cli.options import PATH, example, server_options, voice_options
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError, ServerError, UsageError
-from imnm_fhir.server.options import ServerOptions
+from imnm_fhir.server.request.options import ServerOptions
 
 
 @click.command(

@@ -50,7 +50,7 @@ _PLACES = {
     "pool_folders": "imnm_fhir.flow",
     "table1": "imnm_fhir.table1",
     "table1_of": "imnm_fhir.flow",
-    "write_signing_key": "imnm_fhir.server.signing",
+    "write_signing_key": "imnm_fhir.server.identity.signing",
     "list_elements": "imnm_fhir.elements",
     "describe_element": "imnm_fhir.elements",
     "check_table": "imnm_fhir.aggregates",

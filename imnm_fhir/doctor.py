@@ -14,9 +14,9 @@ from imnm_fhir.download.method import choose_method
 from imnm_fhir.download.selection import select
 from imnm_fhir.errors import ServerError
 from imnm_fhir.server.capabilities import Capabilities, read_capabilities
-from imnm_fhir.server.connection import Connection, Response
-from imnm_fhir.server.counts import count_queries
-from imnm_fhir.server.search import STRICT, Query, find, query_path
+from imnm_fhir.server.reading.counts import count_queries
+from imnm_fhir.server.reading.search import STRICT, Query, find, query_path
+from imnm_fhir.server.request.connection import Connection, Response
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.terminology import load_project
 from imnm_fhir.transfer.plans import ladder
@@ -264,7 +264,7 @@ def _sites(
 
 
 def _site_names(line: bytes, system: str) -> Iterator[str]:
-    from imnm_fhir.server.pages import read_resource
+    from imnm_fhir.server.reading.pages import read_resource
 
     meta = read_resource(line).get("meta")
     tags = meta.get("tag") if isinstance(meta, dict) else None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from imnm_fhir.download.selection import Selection, Wanted
 from imnm_fhir.errors import UsageError
 from imnm_fhir.server.capabilities import Capabilities, read_capabilities, to_capabilities
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.search import Query, count_query
+from imnm_fhir.server.reading.search import Query, count_query
+from imnm_fhir.server.request.connection import Connection
 
 SEARCH, EVERYTHING, BULK = "search", "everything", "bulk"
 METHODS = (SEARCH, EVERYTHING, BULK)

@@ -4,9 +4,9 @@ import re
 
 from imnm_fhir.download.method import read_summary
 from imnm_fhir.download.selection import Wanted
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.counts import count_queries
-from imnm_fhir.server.search import Query
+from imnm_fhir.server.reading.counts import count_queries
+from imnm_fhir.server.reading.search import Query
+from imnm_fhir.server.request.connection import Connection
 
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
 # Types that describe a server or its users and hold nothing of a patient.

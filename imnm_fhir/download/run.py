@@ -16,7 +16,7 @@ from urllib.parse import quote
 from imnm_fhir.download.method import BULK, EVERYTHING, Method, choose_method
 from imnm_fhir.download.selection import Selection, Wanted, belonging, select
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.server.bulk import (
+from imnm_fhir.server.reading.bulk import (
     ExportExpiredError,
     Polling,
     end_export,
@@ -24,10 +24,9 @@ from imnm_fhir.server.bulk import (
     read_export,
     wait_for,
 )
-from imnm_fhir.server.check import Outcome, check_type, told
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.everything import read_everything
-from imnm_fhir.server.search import (
+from imnm_fhir.server.reading.check import Outcome, check_type, told
+from imnm_fhir.server.reading.everything import read_everything
+from imnm_fhir.server.reading.search import (
     STRICT,
     Progress,
     Query,
@@ -37,7 +36,8 @@ from imnm_fhir.server.search import (
     read_query,
     search_result,
 )
-from imnm_fhir.server.spool import Spool, open_spool
+from imnm_fhir.server.reading.spool import Spool, open_spool
+from imnm_fhir.server.request.connection import Connection
 from imnm_fhir.written import alone_in
 
 logger = logging.getLogger(__name__)

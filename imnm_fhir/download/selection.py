@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
 from imnm_fhir.keys import row_key
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.pages import read_resource
-from imnm_fhir.server.search import (
+from imnm_fhir.server.reading.pages import read_resource
+from imnm_fhir.server.reading.search import (
     CHUNK,
     Query,
     Tag,
@@ -20,7 +19,8 @@ from imnm_fhir.server.search import (
     pages,
     post_search,
 )
-from imnm_fhir.server.spool import Spool
+from imnm_fhir.server.reading.spool import Spool
+from imnm_fhir.server.request.connection import Connection
 from imnm_fhir.terminology import load_project
 
 logger = logging.getLogger(__name__)

@@ -116,7 +116,7 @@ def _import_server(
     from imnm_fhir.download import How, conclude, download, open_download, unread_types
     from imnm_fhir.fhir import import_files
     from imnm_fhir.server import connect, read_credentials
-    from imnm_fhir.server.bulk import Polling
+    from imnm_fhir.server.reading.bulk import Polling
 
     check_place(out)
     wanted = _wanted(chosen, site)

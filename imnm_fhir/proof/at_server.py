@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imnm_fhir.server import Connection, import_resources
-from imnm_fhir.server.search import find
+from imnm_fhir.server.reading.search import find
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.terminology import load_project
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.server.request.connection import Connection
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from math import inf
 from time import monotonic
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import check_base_url, is_loopback, web_address
-from imnm_fhir.server.connection import Connection, Signer
-from imnm_fhir.server.credentials import Credentials
-from imnm_fhir.server.options import ServerOptions
-from imnm_fhir.server.signing import read_signing_key
-from imnm_fhir.server.smart import TokenSource
-from imnm_fhir.server.tls import make_context, trusted_bundle
-from imnm_fhir.server.transport import Transport, open_transport
+from imnm_fhir.server.identity.credentials import Credentials
+from imnm_fhir.server.identity.signing import read_signing_key
+from imnm_fhir.server.identity.smart import TokenSource
+from imnm_fhir.server.identity.tls import make_context, trusted_bundle
+from imnm_fhir.server.request.address import check_base_url, is_loopback, web_address
+from imnm_fhir.server.request.connection import Connection, Signer
+from imnm_fhir.server.request.options import ServerOptions
+from imnm_fhir.server.request.transport import Transport, open_transport
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import orjson
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.server.connection import Response, status_text
-from imnm_fhir.server.search import escape_search_value
-from imnm_fhir.server.words import issues_of, outcome_codes, words_of
+from imnm_fhir.server.reading.search import escape_search_value
+from imnm_fhir.server.request.connection import Response, status_text
+from imnm_fhir.server.request.words import issues_of, outcome_codes, words_of
 from imnm_fhir.transfer.delivery import Item
 from imnm_fhir.transfer.plans import CREATE, UPDATE
 

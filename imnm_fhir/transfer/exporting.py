@@ -13,7 +13,7 @@ from time import monotonic
 from imnm_fhir.errors import ServerError, UsageError
 from imnm_fhir.owner import temporary_folder
 from imnm_fhir.server.capabilities import Capabilities, read_capabilities
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.server.request.connection import Connection
 from imnm_fhir.transfer.audit import Audit
 from imnm_fhir.transfer.delivery import (
     CREATE_IT,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
-from imnm_fhir.server.connection import Connection, Response
+from imnm_fhir.server.request.connection import Connection, Response
 from imnm_fhir.transfer.bundles import ServerId, criterion_of, rewritten
 from imnm_fhir.transfer.delivery import Item
 from imnm_fhir.transfer.plans import CLIENT_ID, Choice

@@ -5,8 +5,8 @@ from dataclasses import replace
 from time import monotonic
 from typing import Any
 
-from imnm_fhir.server.connection import Response, UnansweredError
-from imnm_fhir.server.words import words_of
+from imnm_fhir.server.request.connection import Response, UnansweredError
+from imnm_fhir.server.request.words import words_of
 from imnm_fhir.transfer.delivery import FIRST
 from imnm_fhir.transfer.journal import DELETING, WITHDRAWN, Entry
 from imnm_fhir.transfer.plans import SINGLE

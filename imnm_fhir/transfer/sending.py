@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from time import monotonic, sleep
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
-from imnm_fhir.server.connection import Response, UnansweredError
-from imnm_fhir.server.retries import backoff
+from imnm_fhir.server.request.connection import Response, UnansweredError
+from imnm_fhir.server.request.retries import backoff
 from imnm_fhir.transfer.audit import Audit
 from imnm_fhir.transfer.bundles import (
     Answer,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.server.request.connection import Connection
 from imnm_fhir.transfer.bundles import Answer
 from imnm_fhir.transfer.delivery import CREATE_IT, Item
 from imnm_fhir.transfer.journal import CONFLICT, FAILED, HELD, STORED, Entry, Journal

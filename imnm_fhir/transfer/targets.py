@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from imnm_fhir.server.connection import Connection
+from imnm_fhir.server.request.connection import Connection
 from imnm_fhir.transfer.delivery import Item, references
 from imnm_fhir.transfer.journal import CONFLICT, DELETING, WITHDRAWN, Journal
 from imnm_fhir.transfer.reading import exists

@@ -7,8 +7,8 @@ what can be seen from outside: references that lead nowhere, and the server's ow
 from collections.abc import Sequence
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Response
-from imnm_fhir.server.words import issues_of
+from imnm_fhir.server.request.connection import Response
+from imnm_fhir.server.request.words import issues_of
 from imnm_fhir.transfer.bundles import Answer, refused
 from imnm_fhir.transfer.delivery import CREATE_IT, UPDATE_IT, Delivery, Item
 from imnm_fhir.transfer.sending import Sender

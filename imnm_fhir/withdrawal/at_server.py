@@ -7,8 +7,8 @@ from typing import Any
 from imnm_fhir.fhir.text import read_json
 from imnm_fhir.proof import key_of
 from imnm_fhir.server import Connection, Response
-from imnm_fhir.server.search import escape_search_value, find
-from imnm_fhir.server.words import cut_values, words_of
+from imnm_fhir.server.reading.search import escape_search_value, find
+from imnm_fhir.server.request.words import cut_values, words_of
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.terminology import load_project

@@ -31,9 +31,10 @@ def passed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         shutil.copytree("cohort", kept)
     shutil.copytree(kept, "cohort", dirs_exist_ok=True)
     now = [0.0]
-    monkeypatch.setattr("imnm_fhir.server.retries.monotonic", lambda: now[0])
+    monkeypatch.setattr("imnm_fhir.server.request.retries.monotonic", lambda: now[0])
     monkeypatch.setattr(
-        "imnm_fhir.server.retries.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds)
+        "imnm_fhir.server.request.retries.sleep",
+        lambda seconds: now.__setitem__(0, now[0] + seconds),
     )
 
 

@@ -16,7 +16,7 @@ from tests.unit.server.stand_in import Answer, stand_in
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FhirSource]:
     """A server that holds the two patients of a small site."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("imnm_fhir.server.bulk.sleep", lambda seconds: None)
+    monkeypatch.setattr("imnm_fhir.server.reading.bulk.sleep", lambda seconds: None)
     write_site()
     harmonise()
     done("export", "cohort", "--to", "fhir")

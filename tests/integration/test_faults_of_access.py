@@ -10,8 +10,8 @@ import pytest
 
 from imnm_fhir.cohort import write_cohort
 from imnm_fhir.server import Connection, Credentials, ServerOptions, connect
-from imnm_fhir.server.credentials import SmartClient
-from imnm_fhir.server.signing import make_signing_key
+from imnm_fhir.server.identity.credentials import SmartClient
+from imnm_fhir.server.identity.signing import make_signing_key
 from imnm_fhir.terminology import load_project
 from imnm_fhir.transfer import TransferStoppedError
 from imnm_fhir.validation import validate_folder

@@ -6,7 +6,7 @@ import pytest
 
 from imnm_fhir.download import Downloaded, How, Wanted, download, open_download
 from imnm_fhir.server import connect
-from imnm_fhir.server.bulk import Polling
+from imnm_fhir.server.reading.bulk import Polling
 from tests.unit.server.conftest import Clock, clock, server
 from tests.unit.server.fhir_source import PROJECT, FhirSource
 from tests.unit.server.stand_in import StandIn
@@ -56,8 +56,8 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Run]:
     """One download into `spool`, as a command does it; `keep` leaves it for the next one."""
-    monkeypatch.setattr("imnm_fhir.server.bulk.sleep", clock.sleep)
-    monkeypatch.setattr("imnm_fhir.server.bulk.monotonic", clock.monotonic)
+    monkeypatch.setattr("imnm_fhir.server.reading.bulk.sleep", clock.sleep)
+    monkeypatch.setattr("imnm_fhir.server.reading.bulk.monotonic", clock.monotonic)
     with connect(server.base_url) as connection:
 
         def run(

@@ -10,7 +10,7 @@ import pytest
 
 from imnm_fhir.download import Downloaded, Listed, open_download, read_list
 from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
-from imnm_fhir.server.bulk import Polling
+from imnm_fhir.server.reading.bulk import Polling
 from tests.unit.download.conftest import TAG, observation, patient
 from tests.unit.server.conftest import Clock
 from tests.unit.server.fhir_source import PROJECT, FhirSource
@@ -401,7 +401,7 @@ def test_a_full_disk_keeps_what_came_and_goes_on(
         return real(place, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("imnm_fhir.server.spool.os.write", write)
+        patch.setattr("imnm_fhir.server.reading.spool.os.write", write)
         with pytest.raises(ImnmFhirError, match="the disk is full: free space and repeat") as error:
             run("search")
     assert "\n" not in str(error.value)

@@ -24,8 +24,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("imnm_fhir.server.retries.sleep", clock.sleep)
-    monkeypatch.setattr("imnm_fhir.server.retries.monotonic", clock.monotonic)
+    monkeypatch.setattr("imnm_fhir.server.request.retries.sleep", clock.sleep)
+    monkeypatch.setattr("imnm_fhir.server.request.retries.monotonic", clock.monotonic)
     return clock
 
 

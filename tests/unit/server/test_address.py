@@ -1,7 +1,7 @@
 import pytest
 
 from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server.address import (
+from imnm_fhir.server.request.address import (
     check_base_url,
     is_loopback,
     is_safe_elsewhere,

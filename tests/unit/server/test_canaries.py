@@ -12,7 +12,7 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.server import ServerOptions, connect, read_credentials
-from imnm_fhir.server.signing import make_signing_key
+from imnm_fhir.server.identity.signing import make_signing_key
 from tests.acceptance.command_line import run
 from tests.unit.server.authorization import Authorization, authorized
 from tests.unit.server.conftest import Clock
@@ -104,7 +104,7 @@ def check(text: str) -> None:
 
 @pytest.fixture
 def server() -> Iterator[Authorization]:
-    from imnm_fhir.server.signing import read_signing_key
+    from imnm_fhir.server.identity.signing import read_signing_key
 
     with authorized(read_signing_key(key(), CANARY).public_jwks()) as server:
         yield server

@@ -116,7 +116,7 @@ def test_credentials_are_sent_to_the_server_alone(server: StandIn, clock: Clock)
 def test_nobody_takes_no_password_from_netrc(
     server: StandIn, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loopback: bool
 ) -> None:
-    monkeypatch.setattr("imnm_fhir.server.transport.is_loopback", lambda url: loopback)
+    monkeypatch.setattr("imnm_fhir.server.request.transport.is_loopback", lambda url: loopback)
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ana password canary\n")
     netrc.chmod(0o600)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imnm_fhir.server.pages import read_page
+from imnm_fhir.server.reading.pages import read_page
 
 NUMBERS = '[1.50,0.5,9856,1.000001,123456789012345,1E+2,-0.0,"1.50",123456789.1234567890123456789]'
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imnm_fhir.server.retries import backoff, retry_after
+from imnm_fhir.server.request.retries import backoff, retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

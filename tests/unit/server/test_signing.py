@@ -5,7 +5,7 @@ import pytest
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from imnm_fhir.errors import UsageError
-from imnm_fhir.server.signing import make_signing_key, read_signing_key
+from imnm_fhir.server.identity.signing import make_signing_key, read_signing_key
 
 ELLIPTIC = ECKey.generate_key("P-384")
 OTHER_CURVE = ECKey.generate_key("P-256")

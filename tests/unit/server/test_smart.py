@@ -10,8 +10,8 @@ import pytest
 
 from imnm_fhir.errors import ServerError
 from imnm_fhir.server import Credentials, ServerOptions, connect
-from imnm_fhir.server.credentials import SmartClient
-from imnm_fhir.server.signing import make_signing_key
+from imnm_fhir.server.identity.credentials import SmartClient
+from imnm_fhir.server.identity.signing import make_signing_key
 from tests.unit.server.authorization import CLIENT, Authorization, authorized
 from tests.unit.server.conftest import Clock
 from tests.unit.server.stand_in import Answer, fhir
@@ -64,7 +64,7 @@ def test_a_token_is_renewed_before_its_end(
 ) -> None:
     later = 0.0
     now = time.monotonic
-    monkeypatch.setattr("imnm_fhir.server.smart.monotonic", lambda: now() + later)
+    monkeypatch.setattr("imnm_fhir.server.identity.smart.monotonic", lambda: now() + later)
     with connect(server.server.base_url, client()) as connection:
         connection.request("GET", "Patient/1")
         for passed, tokens in [(200, 1), (271, 2), (280, 2), (600, 3)]:

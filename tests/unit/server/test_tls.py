@@ -165,7 +165,7 @@ def test_a_certificate_is_not_for_plain_http(tmp_path: Path) -> None:
 
 
 def test_old_tls_is_not_spoken() -> None:
-    from imnm_fhir.server.tls import make_context
+    from imnm_fhir.server.identity.tls import make_context
 
     context = make_context(None, None)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imnm_fhir.server.words import cut_values, words_of
+from imnm_fhir.server.request.words import cut_values, words_of
 from tests.unit.server.stand_in import outcome_json
 
 OURS = "i" + "0123456789abcdef" * 2

@@ -2,10 +2,10 @@
 
 from urllib.parse import quote, urlencode
 
-from imnm_fhir.server.address import join
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.pages import read_page
-from imnm_fhir.server.search import STRICT
+from imnm_fhir.server.reading.pages import read_page
+from imnm_fhir.server.reading.search import STRICT
+from imnm_fhir.server.request.address import join
+from imnm_fhir.server.request.connection import Connection
 
 _PAGES = 200  # a history that is longer is no quick way to what was deleted
 

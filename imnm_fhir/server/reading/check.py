@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.history import deleted_since
-from imnm_fhir.server.search import (
+from imnm_fhir.server.reading.history import deleted_since
+from imnm_fhir.server.reading.search import (
     Query,
     Reading,
     Tag,
@@ -17,7 +16,8 @@ from imnm_fhir.server.search import (
     read_idents,
     read_query,
 )
-from imnm_fhir.server.spool import Settled, Spool
+from imnm_fhir.server.reading.spool import Settled, Spool
+from imnm_fhir.server.request.connection import Connection
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.pages import Entry
-from imnm_fhir.server.search import STRICT, Progress, Tag, check_entry, has_tag, pages
-from imnm_fhir.server.spool import Spool
+from imnm_fhir.server.reading.pages import Entry
+from imnm_fhir.server.reading.search import STRICT, Progress, Tag, check_entry, has_tag, pages
+from imnm_fhir.server.reading.spool import Spool
+from imnm_fhir.server.request.connection import Connection
 
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")  # it becomes the name of a file
 _SAVED = 20  # patients between two notes of how far the reading came

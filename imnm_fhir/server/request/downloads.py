@@ -17,15 +17,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
-from imnm_fhir.server.limits import Limit
-from imnm_fhir.server.options import MEGABYTE
-from imnm_fhir.server.retries import Patience
-from imnm_fhir.server.transport import PIECE, LostError, Response, Transport
+from imnm_fhir.server.request.limits import Limit
+from imnm_fhir.server.request.options import MEGABYTE
+from imnm_fhir.server.request.retries import Patience
+from imnm_fhir.server.request.transport import PIECE, LostError, Response, Transport
 
 if TYPE_CHECKING:
     import requests
 
-    from imnm_fhir.server.transport import Taker
+    from imnm_fhir.server.request.transport import Taker
 
     Fetch = Callable[[Mapping[str, str], Taker, float], Response]
 

@@ -11,9 +11,9 @@ from json import loads
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import ServerError, UsageError
-from imnm_fhir.server.address import is_loopback, web_address
-from imnm_fhir.server.limits import Limit, limited, watch
-from imnm_fhir.server.options import MEGABYTE, ServerOptions
+from imnm_fhir.server.request.address import is_loopback, web_address
+from imnm_fhir.server.request.limits import Limit, limited, watch
+from imnm_fhir.server.request.options import MEGABYTE, ServerOptions
 
 if TYPE_CHECKING:
     import requests

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import join
-from imnm_fhir.server.connection import Connection, Response
-from imnm_fhir.server.pages import Entry, Page, read_page
-from imnm_fhir.server.spool import Spool
-from imnm_fhir.server.words import issues_of, words_of
+from imnm_fhir.server.reading.pages import Entry, Page, read_page
+from imnm_fhir.server.reading.spool import Spool
+from imnm_fhir.server.request.address import join
+from imnm_fhir.server.request.connection import Connection, Response
+from imnm_fhir.server.request.words import issues_of, words_of
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from imnm_fhir.errors import UsageError
 from imnm_fhir.owner import is_open_to_others
-from imnm_fhir.server.secret import KEYRING, read_secret
+from imnm_fhir.server.identity.secret import KEYRING, read_secret
 
 TOKEN = re.compile(r"[\x21-\x7e]+")  # anything else would break the header, and be quoted by it
 _MANY = (

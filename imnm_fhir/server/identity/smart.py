@@ -14,13 +14,13 @@ from time import monotonic
 from urllib.parse import urlencode
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import is_loopback, shown_origin, web_address
-from imnm_fhir.server.credentials import TOKEN, SmartClient
-from imnm_fhir.server.options import MEGABYTE
-from imnm_fhir.server.retries import Patience, date_of
-from imnm_fhir.server.signing import SigningKey
-from imnm_fhir.server.transport import Response, Transport, status_text
-from imnm_fhir.server.words import cut_values
+from imnm_fhir.server.identity.credentials import TOKEN, SmartClient
+from imnm_fhir.server.identity.signing import SigningKey
+from imnm_fhir.server.request.address import is_loopback, shown_origin, web_address
+from imnm_fhir.server.request.options import MEGABYTE
+from imnm_fhir.server.request.retries import Patience, date_of
+from imnm_fhir.server.request.transport import Response, Transport, status_text
+from imnm_fhir.server.request.words import cut_values
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.server.check import Outcome, check_type
-from imnm_fhir.server.connection import Connection
-from imnm_fhir.server.search import Query, Reading, Tag, read_query
-from imnm_fhir.server.spool import Spool, open_spool
+from imnm_fhir.server.reading.check import Outcome, check_type
+from imnm_fhir.server.reading.search import Query, Reading, Tag, read_query
+from imnm_fhir.server.reading.spool import Spool, open_spool
+from imnm_fhir.server.request.connection import Connection
 
 logger = logging.getLogger(__name__)
 

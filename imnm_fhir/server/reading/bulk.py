@@ -14,12 +14,12 @@ from time import monotonic, sleep
 from urllib.parse import quote, urlencode
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection, Response
-from imnm_fhir.server.pages import read_resource
-from imnm_fhir.server.retries import retry_after
-from imnm_fhir.server.search import Progress, Tag, has_tag
-from imnm_fhir.server.spool import Spool
-from imnm_fhir.server.words import words_of
+from imnm_fhir.server.reading.pages import read_resource
+from imnm_fhir.server.reading.search import Progress, Tag, has_tag
+from imnm_fhir.server.reading.spool import Spool
+from imnm_fhir.server.request.connection import Connection, Response
+from imnm_fhir.server.request.retries import retry_after
+from imnm_fhir.server.request.words import words_of
 
 logger = logging.getLogger(__name__)
 

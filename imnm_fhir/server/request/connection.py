@@ -18,21 +18,21 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.address import (
+from imnm_fhir.server.request.address import (
     is_loopback,
     is_safe_elsewhere,
     join,
     own_address,
     shown_origin,
 )
-from imnm_fhir.server.downloads import Download, Wanted, download_file
-from imnm_fhir.server.options import ServerOptions
-from imnm_fhir.server.retries import DeadlineError, Patience, UnansweredError
-from imnm_fhir.server.transport import Response, Transport, status_text
-from imnm_fhir.server.words import words_of
+from imnm_fhir.server.request.downloads import Download, Wanted, download_file
+from imnm_fhir.server.request.options import ServerOptions
+from imnm_fhir.server.request.retries import DeadlineError, Patience, UnansweredError
+from imnm_fhir.server.request.transport import Response, Transport, status_text
+from imnm_fhir.server.request.words import words_of
 
 if TYPE_CHECKING:
-    from imnm_fhir.server.transport import Taker
+    from imnm_fhir.server.request.transport import Taker
 
 __all__ = [
     "Ask",

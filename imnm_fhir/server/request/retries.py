@@ -10,7 +10,7 @@ from math import inf
 from time import monotonic, sleep
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.transport import LostError, Response, status_text
+from imnm_fhir.server.request.transport import LostError, Response, status_text
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imnm_fhir.errors import UsageError
-from imnm_fhir.server.credentials import ClientCertificate
+from imnm_fhir.server.identity.credentials import ClientCertificate
 
 
 def trusted_bundle(chosen: Path | None, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from imnm_fhir.errors import ServerError
-from imnm_fhir.server.connection import Connection, UnansweredError
-from imnm_fhir.server.search import Query, count_query, query_path
+from imnm_fhir.server.reading.search import Query, count_query, query_path
+from imnm_fhir.server.request.connection import Connection, UnansweredError
 
 _BATCH = 50
 
