@@ -17,7 +17,7 @@ from imnm_fhir.sites.faults import key_lines
 from imnm_fhir.sites.new_site import quoted
 from tests.unit.small_site import FILE, SEX, patients, site, site_text, table
 
-DEMO = Path(__file__).parents[2] / "imnm_fhir" / "demo_data"
+DEMO = Path(__file__).parents[3] / "imnm_fhir" / "demo_data"
 MADRID_EN = DEMO / "madrid" / "madrid16.csv"
 AFTER_SEX = site_text(SEX).splitlines().index(SEX.strip()) + 2
 MADRID_ES = DEMO / "madrid" / "madrid16_es.csv"

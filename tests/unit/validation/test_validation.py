@@ -20,7 +20,7 @@ from imnm_fhir.validation.run import run_rules
 from imnm_fhir.validation.suites import read_suites
 from tests.unit.small_cohort import Row, cohort, observation, person
 from tests.unit.small_site import SEX, patients, site
-from tests.unit.test_validation_suites import GOOD, suites
+from tests.unit.validation.test_suites import GOOD, suites
 
 CANARY = "7654321.25"
 WAIVER = Waiver("P2", "M01", "Dr. Ana Ruiz", "scale of 0 to 10", "2022-07-01")

@@ -19,7 +19,7 @@ from imnm_fhir.sites import (
 from imnm_fhir.sites.headers import Match, match_header
 from imnm_fhir.sites.new_site import quoted
 
-DEMO = Path(__file__).parents[2] / "imnm_fhir" / "demo_data"
+DEMO = Path(__file__).parents[3] / "imnm_fhir" / "demo_data"
 MADRID_EN = DEMO / "madrid" / "madrid16.csv"
 MADRID_ES = DEMO / "madrid" / "madrid16_es.csv"
 

@@ -30,7 +30,7 @@ from tests.unit.small_site import (
     table,
 )
 
-DEMO = Path(__file__).parents[2] / "imnm_fhir" / "demo_data"
+DEMO = Path(__file__).parents[3] / "imnm_fhir" / "demo_data"
 MADRID = DEMO / "madrid"
 FREIBURG = DEMO / "freiburg"
 # --- Keys of facts
