@@ -28,21 +28,31 @@ from imnm_fhir.server.request.options import ServerOptions
 @click.option(
     "--cascade", is_flag=True, help="Also remove what other systems wrote of the patient."
 )
+@click.option(
+    "--another-person",
+    is_flag=True,
+    help="Only note that --patient is another person than a withdrawn one who is spelt nearly so.",
+)
 @click.option("--keep-history", is_flag=True, help="Do not ask the server to remove old versions.")
 @server_options
 @voice_options
 def command(
     places: tuple[Path, ...], patient: str | None, patient_file: Path | None, urls: tuple[str, ...],
-    cascade: bool, keep_history: bool, server: ServerOptions, voice: Voice,
+    cascade: bool, another_person: bool, keep_history: bool, server: ServerOptions, voice: Voice,
 ) -> None:  # fmt: skip
     """Take a patient out of servers, cohorts and files for good.
 
     PLACES are folders: everything of ours in them is found (cohorts, exports, journals, logs,
-    reports). A tombstone keeps later deliveries from bringing the patient back. Ends with a search
-    for what is left. Exit code 0: nothing is. 1: something is, and is named.
+    reports). A tombstone keeps later deliveries from bringing the patient back; another spelling of
+    the pseudonym is held back. Ends with a search for what is left. Exit code 0: nothing is. 1:
+    something is, and is named.
     """
-    from imnm_fhir.flow import withdraw
+    from imnm_fhir.flow import tell_apart, withdraw
 
+    if another_person:
+        for line in tell_apart(_patient(patient, patient_file), list(places)):
+            voice.say(line)
+        return
     done = withdraw(
         _patient(patient, patient_file),
         list(places),

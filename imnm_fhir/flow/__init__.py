@@ -20,7 +20,7 @@ from imnm_fhir.flow.packets import make_packet, open_packet, type_question
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.flow.pooling import pool_folders, table1_of
 from imnm_fhir.flow.verifying import Verified, verify
-from imnm_fhir.flow.withdrawing import Withdrawn, withdraw
+from imnm_fhir.flow.withdrawing import Withdrawn, tell_apart, withdraw
 
 __all__ = [
     "Exported",
@@ -46,6 +46,7 @@ __all__ = [
     "sign_delivery",
     "table1_of",
     "take_answers",
+    "tell_apart",
     "type_question",
     "verify",
     "withdraw",

@@ -21,7 +21,7 @@ from imnm_fhir.flow.earlier import (
     waiting,
 )
 from imnm_fhir.flow.places import Progress
-from imnm_fhir.flow.withdrawn import leave_out_withdrawn
+from imnm_fhir.flow.withdrawn import leave_out_withdrawn, suspect_beside
 from imnm_fhir.harmonise.corrections import APPLIED
 from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top, site_of
 from imnm_fhir.queries.answers import corrections_of, foreign_patients
@@ -71,6 +71,7 @@ def harmonise_files(
         foreign=answered.foreign,
         known=known,
         asked_of=base.asked_of,
+        suspect=suspect_beside(mapping.id, *([out] if out else []), files[0]),
         progress=progress,
     )
     delivery = delivery_of(files, mapping, cohort)

@@ -11,6 +11,7 @@ from imnm_fhir.errors import ImnmFhirError, ServerError, UsageError
 from imnm_fhir.flow.places import is_url
 from imnm_fhir.owner import temporary_folders
 from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
+from imnm_fhir.withdrawal.tombstones import tell_apart as note_another
 from imnm_fhir.withdrawal.unfinished import FILE, keep_unfinished, read_unfinished
 
 if TYPE_CHECKING:
@@ -74,6 +75,24 @@ def withdraw(
     _search(places, ids, person, done)
     done.is_known |= bool(done.changed or done.traces or any(each.removed for each in done.reports))
     return done
+
+
+def tell_apart(patient: str, places: Sequence[Path]) -> list[str]:
+    """Note beside every cohort that a patient is another person than the withdrawn one spelt alike.
+
+    What was noted, a line each. Raises `UsageError` where no place is named, or nobody was withdrawn there.
+    """
+    from imnm_fhir.withdrawal import parse_person
+
+    person = parse_person(patient)
+    _check(places, ())
+    files = _tombstone_files(places)
+    noted = [path for path in files if note_another(path, person.site, person.patient)]
+    if not noted:
+        raise UsageError(
+            "--another-person: nobody was withdrawn there; name the folder that the tombstones stand in"
+        )
+    return [f"{path}: noted as another person; harmonise again" for path in noted]
 
 
 def _check(places: Sequence[Path], urls: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from imnm_fhir.harmonise.corrections import apply_corrections, refuse_foreign
 from imnm_fhir.harmonise.facts import Work, make_facts
 from imnm_fhir.harmonise.origins import cells_of
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
-from imnm_fhir.harmonise.patients import open_table, refuse_unknown, settle_patients
+from imnm_fhir.harmonise.patients import Suspect, open_table, refuse_unknown, settle_patients
 from imnm_fhir.harmonise.tables import make_table, refuse_rows_without_facts
 from imnm_fhir.issues import Issue
 from imnm_fhir.languages import translatable
@@ -43,6 +43,7 @@ def harmonise(
     foreign: Collection[str] = (),
     known: Collection[str] = (),
     asked_of: str | None = None,
+    suspect: Suspect | None = None,
     progress: Progress | None = None,
 ) -> Cohort:
     """The cohort that the files of one site make through its mapping, with every issue found.
@@ -51,7 +52,8 @@ def harmonise(
     `imnm_fhir.pseudonyms`). `corrections` are put on top of what the files say; what became of each
     stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused;
     `known` patients are those of earlier deliveries, who need no row of their own. `asked_of` is the
-    id of the deliveries that were asked about, where these files are one of several.
+    id of the deliveries that were asked about, where these files are one of several. Rows of patients
+    who are `suspect`, since a withdrawn one is spelt nearly so, are refused.
     `progress` takes how many more cells are done. Counts per file stand in
     `manifest["sites"][site]["sources"]`. Raises `Problems` with everything that does not fit, before
     anything is converted, and `ImnmFhirError` for a file that cannot be read or a key that lacks.
@@ -60,7 +62,7 @@ def harmonise(
     tables = [table for path in files for table in _read(path, mapping)]
     return harmonise_tables(
         tables, mapping, pseudonym_key=key, corrections=corrections, foreign=foreign,
-        known=known, asked_of=asked_of, progress=progress,
+        known=known, asked_of=asked_of, suspect=suspect, progress=progress,
     )  # fmt: skip
 
 
@@ -73,6 +75,7 @@ def harmonise_tables(
     foreign: Collection[str] = (),
     known: Collection[str] = (),
     asked_of: str | None = None,
+    suspect: Suspect | None = None,
     progress: Progress | None = None,
 ) -> Cohort:
     """As `harmonise`, from tables that were read already."""
@@ -80,7 +83,7 @@ def harmonise_tables(
     replayed: dict[str, str] = {}
     if corrections:
         fitted, replayed = apply_corrections(fitted, mapping, pseudonym_key, corrections, asked_of)
-    works = [open_table(each, mapping, pseudonym_key) for each in fitted]
+    works = [open_table(each, mapping, pseudonym_key, suspect) for each in fitted]
     refuse_foreign(works, foreign)
     for work in works:
         _read_time_points(work)

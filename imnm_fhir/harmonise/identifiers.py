@@ -1,6 +1,5 @@
 """Identifiers of patients as sites write them: what is none, what a spreadsheet spoilt, what is alike."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -8,8 +7,7 @@ from imnm_fhir.languages import translatable
 from imnm_fhir.sites.mapping import SiteFile
 from imnm_fhir.values import damaged_cell, fold
 from imnm_fhir.values.characters import plain
-
-LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+from imnm_fhir.values.spelling import spelling_key
 
 
 def missing_words(file: SiteFile) -> frozenset[str]:
@@ -40,11 +38,11 @@ def damaged_identifier(text: str, typed: bool) -> str | None:
 
 
 def alike(texts: Iterable[str]) -> dict[str, str]:
-    """Each identifier that differs from an earlier one in case, spaces or leading zeros only."""
+    """Each identifier that differs from an earlier one in spelling only: case, dashes, spaces, zeros."""
     first: dict[str, str] = {}
     found = {}
     for text in texts:
-        key = LEADING_ZEROS.sub("", fold(text).replace(" ", ""))
+        key = spelling_key(text)
         if plain(first.setdefault(key, text)) != plain(text):
             found[text] = first[key]
     return found

@@ -1,6 +1,6 @@
 """Patients: who each row is, which rows are refused, and one row per patient."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from imnm_fhir.harmonise.account import IMPOSSIBLE_RULES, Account, Fact
@@ -14,6 +14,7 @@ from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.values import damaged_cell
 from imnm_fhir.values.characters import plain
+from imnm_fhir.values.spelling import spellings
 
 UNKNOWN = translatable(
     "the patient is in no table of patients; send that row too, or correct the identifier"
@@ -25,8 +26,22 @@ UNKNOWN_WITH_ZEROS = translatable(
 DECEASED = ("deceased_boolean", "deceased_date")
 
 
-def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Work:
-    """The table with the patient of each row; rows without one, or with a damaged one, are refused."""
+LIKE_WITHDRAWN = "like-withdrawn"
+HELD_BACK = translatable(
+    "differs from a withdrawn patient in spelling only (case, dashes, spaces, zeros), so the row is held "
+    "back: take it out of the source; if it is another person, see imnm-fhir withdraw --another-person"
+)
+# Whether an identifier of the cohort, or one that another spelling makes, is like a withdrawn patient's.
+Suspect = Callable[[str, Iterable[str]], bool]
+
+
+def open_table(
+    fitted: TablePlan, mapping: SiteMapping, key: bytes | None, suspect: Suspect | None = None
+) -> Work:
+    """The table with the patient of each row; rows without one, or with a damaged one, are refused.
+
+    So are those of a patient who is `suspect`.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -35,6 +50,7 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
     cells = fitted.cells(who)
     names = {text: patient_name(text, mapping, key) for text in set(cells)}
     patients = [names[text] for text in cells]
+    suspects = _suspects(names, mapping, key, suspect) if suspect else ()
     records = fitted.cells(file.record) if file.record else None
     private = who if mapping.pseudonymise == "hmac" else None
     account = Account(mapping.id, fitted, patients, private)
@@ -44,6 +60,8 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
             account.refuse(row, who, "no-patient", "says no patient; the row cannot be kept")
         elif damage := damaged_identifier(text, row in typed):
             account.refuse(row, who, "damaged-identifier", damage)
+        elif text in suspects:
+            account.refuse(row, who, LIKE_WITHDRAWN, HELD_BACK)
     for row, text in enumerate(records or ()):
         if not text:
             account.refuse(
@@ -54,6 +72,22 @@ def open_table(fitted: TablePlan, mapping: SiteMapping, key: bytes | None) -> Wo
     alive = np.ones(len(cells), bool)
     alive[sorted(account.refused)] = False
     return Work(fitted, account, Columns(fitted), records, pa.array(patients, pa.string()), alive)
+
+
+def _suspects(
+    names: Mapping[str, str | None], mapping: SiteMapping, key: bytes | None, suspect: Suspect
+) -> set[str]:
+    """The identifiers of the file that are like a withdrawn patient's; keyed ones are tried as spelt otherwise."""
+    keyed = mapping.pseudonymise == "hmac"
+    return {
+        text
+        for text, name in names.items()
+        if name is not None
+        and suspect(
+            name,
+            [str(patient_name(each, mapping, key)) for each in spellings(text)] if keyed else (),
+        )
+    }
 
 
 def patient_name(text: str, mapping: SiteMapping, key: bytes | None) -> str | None:
@@ -74,7 +108,7 @@ def settle_patients(works: Sequence[Work]) -> tuple[dict[str, dict[str, Any]], s
 
 
 def note_alike(works: Iterable[Work]) -> None:
-    """Ask about patients whose identifiers differ in case, spaces or leading zeros only."""
+    """Ask about patients whose identifiers differ in spelling only."""
     places: dict[str, tuple[Work, int]] = {}
     for work in works:
         if work.fitted.plan.one_per_patient:
@@ -84,7 +118,7 @@ def note_alike(works: Iterable[Work]) -> None:
     for text, other in alike(places).items():
         (work, row), (first, at) = places[text], places[other]
         message = translatable(
-            "differs from row {row} of {file} in case, spaces or leading zeros only; if they are one "
+            "differs from row {row} of {file} in case, dashes, spaces or leading zeros only; if they are one "
             "patient, correct the identifier"
         ).format(row=first.fitted.table.row_numbers[at], file=first.fitted.said)
         who = str(work.fitted.plan.file.patient)

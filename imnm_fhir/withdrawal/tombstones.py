@@ -12,19 +12,21 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.keys import row_key
 from imnm_fhir.owner import is_open_to_others, make_private_file
+from imnm_fhir.values.spelling import spelling_key, spellings
 from imnm_fhir.written import replace_atomically
 
 FILE = "imnm-fhir.withdrawn"
 KEY_FILE = "imnm-fhir.withdrawn.key"
 KEY = "IMNM_FHIR_WITHDRAWAL_KEY"
 FORMAT = "imnm-fhir withdrawn 1"
+MARKS = ("withdrawn", "spellings", "others")
 SHORTEST = 32  # characters of a key
 
 
@@ -35,6 +37,27 @@ class Tombstones:
     path: Path
     key: bytes
     marks: frozenset[str] = frozenset()
+    alike: frozenset[str] = frozenset()  # of spellings; older files have none
+    others: frozenset[str] = (
+        frozenset()
+    )  # who is another person than the one whose name looks alike
+
+    def is_like(self, site: str, patient: str, also: Iterable[str] = ()) -> bool:
+        """Whether somebody's identifier differs from that of a withdrawn patient in spelling only.
+
+        `also` are identifiers that another spelling of this one would make, where they are keyed.
+        """
+        if not self.marks or self.has(site, patient) or self.mark(site, patient) in self.others:
+            return False
+        likely = {*spellings(patient), *also}
+        return self.mark_of_spelling(site, patient) in self.alike or any(
+            self.has(site, each) for each in likely
+        )
+
+    def mark_of_spelling(self, site: str, patient: str) -> str:
+        """What all spellings of a patient's identifier share: 64 hex digits."""
+        text = row_key(("spelling", site, spelling_key(patient)))
+        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
 
     def has(self, site: str, patient: str) -> bool:
         """Whether a patient was withdrawn."""
@@ -69,21 +92,66 @@ def read_tombstones(path: Path, environ: Mapping[str, str] = os.environ) -> Tomb
         raise ImnmFhirError(
             f"{path}: was made with another key (fingerprint {content.get('key')}): give that key"
         )
-    return Tombstones(path, key, frozenset(content["withdrawn"]))
+    return Tombstones(path, key, *(frozenset(content.get(name, ())) for name in MARKS))
 
 
 def bury(path: Path, site: str, patient: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Add a patient's tombstone; False where it was there already."""
+    known = _known(path, environ)
+    spelling = known.mark_of_spelling(site, patient)
+    is_new = not known.has(site, patient)
+    if is_new or spelling not in known.alike:
+        mark = known.mark(site, patient)
+        _write(
+            replace(
+                known,
+                marks=known.marks | {mark},
+                alike=known.alike | {spelling},
+                others=known.others - {mark},
+            )
+        )
+    return is_new
+
+
+def tell_apart(
+    path: Path, site: str, patient: str, environ: Mapping[str, str] = os.environ
+) -> bool:
+    """Note that somebody is another person than the withdrawn one; False where nobody was withdrawn.
+
+    Raises `UsageError` for the withdrawn patient.
+    """
     known = read_tombstones(path, environ)
-    key = known.key if known else _key(path, environ) or _make_key(path.with_name(KEY_FILE))
-    known = known or Tombstones(path, key)
-    if known.has(site, patient):
+    if known is None:
         return False
-    marks = sorted({*known.marks, known.mark(site, patient)})
-    content = {"format": FORMAT, "key": _fingerprint(key), "withdrawn": marks}
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    if known.has(site, patient):
+        raise UsageError(
+            "--another-person: this is the withdrawn patient; name the other one, as the delivery spells it"
+        )
+    _write(replace(known, others=known.others | {known.mark(site, patient)}))
     return True
+
+
+def _known(path: Path, environ: Mapping[str, str]) -> Tombstones:
+    known = read_tombstones(path, environ)
+    if known is not None:
+        return known
+    return Tombstones(path, _key(path, environ) or _make_key(path.with_name(KEY_FILE)))
+
+
+def _write(tombstones: Tombstones) -> None:
+    marks = (tombstones.marks, tombstones.alike, tombstones.others)
+    content: dict[str, object] = {"format": FORMAT, "key": _fingerprint(tombstones.key)}
+    content |= {name: sorted(each) for name, each in zip(MARKS, marks, strict=True)}
+    with replace_atomically(tombstones.path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+def like_withdrawn(people: Iterable[tuple[str, str]], path: Path) -> set[tuple[str, str]]:
+    """Those of `people` whose identifier differs from a withdrawn one in spelling only."""
+    tombstones = read_tombstones(path)
+    if tombstones is None:
+        return set()
+    return {pair for pair in people if tombstones.is_like(*pair)}
 
 
 def withdrawn_among(people: Iterable[tuple[str, str]], path: Path) -> set[tuple[str, str]]:
@@ -94,10 +162,16 @@ def withdrawn_among(people: Iterable[tuple[str, str]], path: Path) -> set[tuple[
     return {pair for pair in people if tombstones.has(*pair)}
 
 
-def said_of(withdrawn: Iterable[tuple[str, str]]) -> list[str]:
+HELD_BACK = (
+    "held back: spelt like a withdrawn patient but for case, dashes, spaces or zeros; withdraw them too, or "
+    "say that they are others with imnm-fhir withdraw --another-person"
+)
+
+
+def said_of(withdrawn: Iterable[tuple[str, str]], said: str = "withdrawn, left out") -> list[str]:
     """One line per site that lost patients, without saying whom."""
     counts = Counter(site for site, _ in withdrawn)
-    return [f"{site}: {count} withdrawn, left out" for site, count in sorted(counts.items())]
+    return [f"{site}: {count} {said}" for site, count in sorted(counts.items())]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -108,8 +182,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ImnmFhirError(f"{path}: cannot be read: {reason}; take it from a backup") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ImnmFhirError(f"{path}: is no file of withdrawn patients; take it from a backup")
-    marks = content.get("withdrawn")
-    if not isinstance(marks, list) or not all(isinstance(each, str) for each in marks):
+    marks = [content.get("withdrawn"), *(content.get(name, []) for name in MARKS[1:])]
+    if not all(isinstance(m, list) and all(isinstance(each, str) for each in m) for m in marks):
         raise ImnmFhirError(f"{path}: is damaged; take it from a backup")
     return content
 
