@@ -1,7 +1,9 @@
 """The command `imnm-fhir`: finds the file of a command, runs it, turns errors into exit codes."""
 
+import atexit
 import errno
 import importlib
+import signal
 import sys
 import traceback
 from difflib import get_close_matches
@@ -91,13 +93,23 @@ def imnm_fhir() -> None:
 
 def main() -> None:
     """Run the command line and leave with one of the documented exit codes."""
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the code is settled by then
+    try:
+        code = _run_with_pipes()
+    except KeyboardInterrupt:  # before the command was found, or after it was done
+        code = _say(INTERRUPTION, INTERRUPTED)
+    sys.exit(code)
+
+
+def _run_with_pipes() -> int:
+    """The exit code of the command, with streams that a poor encoding or a closed pipe does not end."""
     out, err = Pipe(_tolerant(sys.stdout)), Pipe(_tolerant(sys.stderr))
     sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     code = _run()
     if out.lost:
         reason = out.lost.strerror or str(out.lost)
-        code = _say(f"the output cannot be written: {reason}; send it elsewhere", BAD_INPUT)
-    sys.exit(code)
+        return _say(f"the output cannot be written: {reason}; send it elsewhere", BAD_INPUT)
+    return code
 
 
 def _run() -> int:

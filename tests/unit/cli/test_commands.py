@@ -247,6 +247,18 @@ def test_ctrl_c_for_real() -> None:
     assert "interrupted" in err and "Traceback" not in err
 
 
+def test_ctrl_c_before_the_command_was_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = sys.modules[main.__module__]
+    monkeypatch.setattr(module, "Pipe", raising(KeyboardInterrupt()))
+    monkeypatch.setattr("atexit.register", lambda *_: None)
+    with pytest.raises(SystemExit) as verdict:
+        main()
+    assert verdict.value.code == 130
+    assert capsys.readouterr().err.startswith("imnm-fhir: interrupted")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
