@@ -1,6 +1,7 @@
 """FHIR files: NDJSON (one file per resource type, with a manifest of hashes) and single Bundles."""
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections import Counter
@@ -82,6 +83,28 @@ def export_manifest(
 def write_json_file(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON for people to read."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any], untouched: bool = True) -> None:
+    """Write the manifest of an NDJSON folder, sealed where its files are `untouched` since we wrote them.
+
+    Who edits a file and puts its new hash into the manifest breaks the seal: such a folder is read leaf
+    by leaf, as another system's. The seal is no signature: it keeps tools from being taken for us, not
+    a forger.
+    """
+    said = {key: value for key, value in manifest.items() if key != "seal"}
+    write_json_file(path, {**said, "seal": _seal(said)} if untouched else said)
+
+
+def is_sealed(manifest: Mapping[str, Any]) -> bool:
+    """Whether the manifest is as we wrote it, the hashes of its files included."""
+    said = {key: value for key, value in manifest.items() if key != "seal"}
+    return manifest.get("seal") == _seal(said)
+
+
+def _seal(said: Mapping[str, Any]) -> str:
+    text = json.dumps([FORMAT, said], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def own_manifest(folder: Path) -> dict[str, Any] | None:

@@ -8,7 +8,13 @@ from typing import Any
 import orjson
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.files import MANIFEST, own_manifest, write_json_file
+from imnm_fhir.fhir.files import (
+    MANIFEST,
+    changed_files,
+    is_sealed,
+    own_manifest,
+    write_manifest,
+)
 from imnm_fhir.fhir.text import read_json, write_json
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.terminology import load_project
@@ -22,7 +28,7 @@ def redact_ndjson_folder(folder: Path, person: Person) -> Redacted | None:
     manifest = own_manifest(folder)
     if manifest is None:
         return None
-    taken = 0
+    taken, untouched = 0, is_sealed(manifest) and not changed_files(folder, manifest)
     with replace_together(folder) as part_of:
         files = dict(manifest["files"])
         for name, about in manifest["files"].items():
@@ -38,7 +44,8 @@ def redact_ndjson_folder(folder: Path, person: Person) -> Redacted | None:
                 files[name] = {**about, "resources": left, "sha256": file_hash(part)}
         if taken:
             redacted = {"patients": (manifest.get("redactions") or {}).get("patients", 0) + 1}
-            write_json_file(part_of(MANIFEST), {**manifest, "files": files, "redactions": redacted})
+            about = {**manifest, "files": files, "redactions": redacted}
+            write_manifest(part_of(MANIFEST), about, untouched)
     return Redacted(folder, f"{taken} resources taken out (1 redacted)") if taken else None
 
 

@@ -9,7 +9,7 @@ from imnm_fhir.cohort import new_manifest
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.engine import FEW, open_engine
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.fhir.files import changed_files, own_manifest, read_file
+from imnm_fhir.fhir.files import changed_files, is_sealed, own_manifest, read_file
 from imnm_fhir.fhir.reading.assembly import staged_schema
 from imnm_fhir.fhir.reading.columns import prepare_values, resource_columns, rows_query
 from imnm_fhir.fhir.writing.lines import sql_text
@@ -27,9 +27,9 @@ FINAL = {table: (f"final_{table}",) for table in TABLES}
 
 
 def trusted_manifest(source: Path) -> dict[str, Any] | None:
-    """The manifest of a folder of checked NDJSON of ours, every file with its hash; else None."""
+    """The sealed manifest of a folder of checked NDJSON of ours, every file with its hash; else None."""
     manifest = own_manifest(source) if source.is_dir() else None
-    if manifest is None or not manifest.get("checked"):
+    if manifest is None or not manifest.get("checked") or not is_sealed(manifest):
         return None
     if manifest["dictionary_version"] != load_dictionary().version:
         return None

@@ -13,7 +13,7 @@ from imnm_fhir.fhir.files import (
     MANIFEST,
     export_manifest,
     is_own_folder,
-    write_json_file,
+    write_manifest,
 )
 from imnm_fhir.fhir.text import write_json
 from imnm_fhir.fhir.writing.lines import MISSING, lines_query, prepare_lookups, sql_text
@@ -127,7 +127,7 @@ def _write_all(
             if progress:
                 progress(count)
         manifest = export_manifest(parts, cohort, checked)
-        write_json_file(part_of(MANIFEST), manifest)
+        write_manifest(part_of(MANIFEST), manifest)
     for shape in shapes.values():
         if shape.resource not in parts:
             (folder / f"{shape.resource}.ndjson").unlink(missing_ok=True)

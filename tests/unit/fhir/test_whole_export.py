@@ -1,11 +1,16 @@
 """An export of ours from which something was taken is never read as if it were whole."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir import import_files, write_ndjson
+from imnm_fhir.fhir.reading.own_export import trusted_manifest
+from imnm_fhir.withdrawal.fhir_files import redact_ndjson_folder
+from imnm_fhir.withdrawal.person import Person
+from imnm_fhir.written import file_hash
 from tests.roundtrip.sample_rows import every_cohort
 
 
@@ -44,3 +49,27 @@ def test_a_bundle_without_resources_is_no_import(tmp_path: Path) -> None:
     (tmp_path / "empty.json").write_text('{"resourceType": "Bundle"}', "utf-8")
     with pytest.raises(ImnmFhirError, match="holds no resource"):
         import_files(tmp_path / "empty.json", tmp_path / "back")
+
+
+def test_an_edit_with_its_new_hash_is_read_leaf_by_leaf(export: Path, tmp_path: Path) -> None:
+    assert trusted_manifest(export)
+    path, manifest = export / "Observation.ndjson", export / "manifest.json"
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    marked = first.replace(b'"status":', b'"modifierExtension":[{"url":"x"}],"status":', 1)
+    path.write_bytes(b"".join([marked, *others]))
+    said = json.loads(manifest.read_text("utf-8"))
+    said["files"][path.name]["sha256"] = file_hash(path)
+    manifest.write_text(json.dumps(said), "utf-8")
+    assert trusted_manifest(export) is None
+    assert import_files(export, tmp_path / "back")["imported"]["refused"] == 1
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_redaction_seals_what_was_sealed(export: Path, edited: bool) -> None:
+    row = every_cohort().tables["patients"].slice(0, 1).to_pylist()[0]
+    if edited:
+        path = export / "Condition.ndjson"
+        path.write_bytes(path.read_bytes() + b"\n")
+    person = Person(row["site"], row["patient"])
+    assert redact_ndjson_folder(export, person)
+    assert (trusted_manifest(export) is None) == edited
