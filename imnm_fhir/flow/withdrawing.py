@@ -1,7 +1,7 @@
 """A patient's withdrawal: tombstone first, then servers, then disk, then a search for what is left."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,10 +66,12 @@ def withdraw(
     done = Withdrawn()
     known = _known(places, person, done) | _unfinished(places, done)
     _bury(places, person, done, say)
-    for url in urls:
-        _at_server(url, person, known, cascade, expunge, server, done, say)
     if urls:
-        _keep_unfinished(places, known if done.server_problems else set(), done)
+        _keep_unfinished(places, known, done)
+    for url in urls:
+        _at_server(url, person, places, known, cascade, expunge, server, done, say)
+    if urls and not done.server_problems:
+        _keep_unfinished(places, (), done)
     ids = {ident for _, ident in known} | {i for each in done.reports for _, i in each.removed}
     _on_disk(places, ids, person, done, say)
     _search(places, ids, person, done)
@@ -166,7 +168,10 @@ def _unfinished(places: Sequence[Path], done: Withdrawn) -> set[tuple[str, str]]
     return left
 
 
-def _keep_unfinished(places: Sequence[Path], left: set[tuple[str, str]], done: Withdrawn) -> None:
+def _keep_unfinished(
+    places: Sequence[Path], left: Collection[tuple[str, str]], done: Withdrawn
+) -> None:
+    """Keep what servers may still hold: before anything is removed, since nobody may see the end."""
     for path in _tombstone_files(places):
         try:
             keep_unfinished(path, left)
@@ -175,16 +180,20 @@ def _keep_unfinished(places: Sequence[Path], left: set[tuple[str, str]], done: W
 
 
 def _at_server(
-    url: str, person: "Person", known: set[tuple[str, str]], cascade: bool, expunge: bool,
-    server: "ServerOptions | None", done: Withdrawn, say: Say,
+    url: str, person: "Person", places: Sequence[Path], known: set[tuple[str, str]], cascade: bool,
+    expunge: bool, server: "ServerOptions | None", done: Withdrawn, say: Say,
 ) -> None:  # fmt: skip
     from imnm_fhir.server import connect, read_credentials
     from imnm_fhir.withdrawal import withdraw_at
 
+    def note(found: Collection[tuple[str, str]]) -> None:
+        known.update(found)
+        _keep_unfinished(places, known, done)
+
     try:
         with connect(url, read_credentials(), server) as connection:
             report = withdraw_at(
-                connection, person, set(known), cascade=cascade, expunge=expunge, note=known.update
+                connection, person, set(known), cascade=cascade, expunge=expunge, note=note
             )
     except ServerError as error:
         done.server_problems.append(f"{error}; repeat the command when the server answers")

@@ -1,12 +1,12 @@
 """Proof of a transfer: what a server holds compared with what was sent, and the certificate."""
 
+from imnm_fhir.fhir.likeness import STATES, Likeness, content_hash, likeness
 from imnm_fhir.proof.certificate import (
     certificate_page,
     make_certificate,
     read_certificate,
     write_certificate,
 )
-from imnm_fhir.proof.likeness import STATES, Likeness, content_hash, likeness
 from imnm_fhir.proof.shelf import Shelf, key_of, open_shelf
 from imnm_fhir.proof.verification import Compared, Verification, verify_files
 

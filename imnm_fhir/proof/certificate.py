@@ -13,8 +13,8 @@ from typing import Any
 
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.likeness import CHANGED, EQUIVALENT, FOREIGN, IDENTICAL, MISSING, STATES
 from imnm_fhir.languages import SOURCE, Translator, load_sentences, translatable
-from imnm_fhir.proof.likeness import CHANGED, EQUIVALENT, FOREIGN, IDENTICAL, MISSING, STATES
 from imnm_fhir.proof.verification import Verification
 from imnm_fhir.written import replace_atomically
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from imnm_fhir.proof.likeness import EQUIVALENT, FOREIGN, IDENTICAL
+from imnm_fhir.fhir.likeness import EQUIVALENT, FOREIGN, IDENTICAL
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.transfer.journal import STORED, Entry, line_hash
 

@@ -11,9 +11,9 @@ from typing import IO, Any
 import orjson
 
 from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.fhir.likeness import CHANGED, FOREIGN, IDENTICAL, MISSING, content_hash, likeness
 from imnm_fhir.fhir.text import read_json
 from imnm_fhir.keys import key_parts
-from imnm_fhir.proof.likeness import CHANGED, FOREIGN, IDENTICAL, MISSING, content_hash, likeness
 from imnm_fhir.proof.shelf import Held, Shelf, key_of
 from imnm_fhir.shapes.match import shape_of
 

@@ -13,7 +13,13 @@ from imnm_fhir.transfer.delivery import (
     Item,
 )
 from imnm_fhir.transfer.journal import DELETING, SENDING, STORED, UNKNOWN, WITHDRAWN, Entry
-from imnm_fhir.transfer.reading import Found, count_tagged, is_ours, read_back
+from imnm_fhir.transfer.reading import (
+    Found,
+    count_tagged,
+    is_ours,
+    is_ours_normalised,
+    read_back,
+)
 from imnm_fhir.transfer.sending import Sender
 
 _ASKED = 100  # resources that are read back in one request
@@ -90,11 +96,10 @@ def _ask(sender: Sender, delivery: Delivery, items: Sequence[Item]) -> list[Item
     for item, there in zip(items, found, strict=True):
         entry = sender.journal.get(item.type, item.id)
         known = replace(item, server_id=there.server_id or item.server_id, version=there.version)
-        if (
-            there.there
-            and is_ours(there, item, naming, sender.targets.server_id)
-            and not there.several
-        ):
+        about = (there, item, naming, sender.targets.server_id)
+        unseen = entry is not None and entry.state in (SENDING, UNKNOWN)
+        ours = there.there and (is_ours(*about) or (unseen and is_ours_normalised(*about)))
+        if ours and not there.several:
             action = UNCHANGED
         else:
             action = _action(there, entry, item, sender.overwrite)

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
+from imnm_fhir.fhir.likeness import CHANGED, likeness
+from imnm_fhir.fhir.text import read_json, write_json
 from imnm_fhir.server.request.connection import Connection, Response
 from imnm_fhir.transfer.bundles import ServerId, criterion_of, rewritten
 from imnm_fhir.transfer.delivery import Item
@@ -123,12 +125,33 @@ def _content(response: Response) -> Any:
 
 def is_ours(found: Found, item: Item, naming: str, server_id: ServerId) -> bool:
     """Whether the server holds what `item` should be, but for what servers add themselves."""
-    try:
-        line = item.line if naming == CLIENT_ID else rewritten(item, server_id)
-    except ImnmFhirError:  # it points to what is not there: then it cannot be there either
+    line = _line(item, naming, server_id)
+    if line is None:
         return False
     wanted = json.loads(line, parse_float=Decimal, parse_int=Decimal)
     return _plain(wanted) == _plain(found.resource) and _tags(wanted) <= _tags(found.resource)
+
+
+def is_ours_normalised(found: Found, item: Item, naming: str, server_id: ServerId) -> bool:
+    """Whether the server holds `item` in other JSON: read as the same row, with nothing added.
+
+    To be asked where a request of ours had no answer: what a server that reorders or adds a narrative
+    has made of it is not somebody else's change.
+    """
+    line = _line(item, naming, server_id)
+    if line is None or not found.there:
+        return False
+    wanted = json.loads(line, parse_float=Decimal, parse_int=Decimal)
+    alike = likeness(read_json(line), read_json(write_json(found.resource))).state != CHANGED
+    return alike and _tags(wanted) <= _tags(found.resource)
+
+
+def _line(item: Item, naming: str, server_id: ServerId) -> bytes | None:
+    """What the server is to hold; None where it points to what is not there: then it cannot be there."""
+    try:
+        return item.line if naming == CLIENT_ID else rewritten(item, server_id)
+    except ImnmFhirError:
+        return None
 
 
 def _plain(resource: Mapping[str, Any]) -> dict[str, Any]:

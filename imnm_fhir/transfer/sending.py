@@ -25,7 +25,7 @@ from imnm_fhir.transfer.bundles import (
 from imnm_fhir.transfer.delivery import CREATE_IT, Item
 from imnm_fhir.transfer.journal import SENDING, UNKNOWN, Entry
 from imnm_fhir.transfer.plans import CLIENT_ID, NEEDED, SINGLE, TRANSACTION, Plan
-from imnm_fhir.transfer.reading import is_ours, read_back
+from imnm_fhir.transfer.reading import Found, is_ours, is_ours_normalised, read_back
 from imnm_fhir.transfer.settling import Settling
 from imnm_fhir.transfer.sizes import BundleSize
 
@@ -271,7 +271,7 @@ class Sender(Settling):
         left = []
         found = read_back(self.connection, self.choice, items, plan.naming)
         for item, there in zip(items, found, strict=True):
-            if there.there and is_ours(there, item, plan.naming, self.targets.server_id):
+            if there.there and self._holds(there, item, plan):
                 created = item.action == CREATE_IT
                 answer = Answer(True, there.status, there.server_id, there.version, created=created)
                 self._settle(item, answer, plan)
@@ -280,6 +280,11 @@ class Sender(Settling):
             else:
                 left.append(item)
         return left
+
+    def _holds(self, found: Found, item: Item, plan: Plan) -> bool:
+        """Whether the server holds what a request without a clear end has sent, normalised or not."""
+        about = (found, item, plan.naming, self.targets.server_id)
+        return is_ours(*about) or is_ours_normalised(*about)
 
     def _settle_all(self, items: Sequence[Item], answers: Sequence[Answer], plan: Plan) -> None:
         if not any(answer.stored for answer in answers) and not self.choice.confirmed:
@@ -303,7 +308,7 @@ class Sender(Settling):
             self.journal.put([entry] if entry else [])
         elif answer.status in _CHANGED:  # somebody was faster, perhaps with the same
             found = read_back(self.connection, self.choice, [item], plan.naming)[0]
-            if found.there and is_ours(found, item, plan.naming, self.targets.server_id):
+            if found.there and self._holds(found, item, plan):
                 self._settle(item, Answer(True, 200, found.server_id, found.version), plan)
             elif self.changed_meanwhile(item, found):
                 self.differ(item, found)

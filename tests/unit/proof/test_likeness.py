@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from imnm_fhir.fhir import read_json, to_fhir, write_json
-from imnm_fhir.proof import content_hash, likeness
+from imnm_fhir.fhir.likeness import content_hash, likeness
 from tests.unit.small_cohort import cohort, observation, person
 
 Change = Callable[[dict[str, Any]], object]

@@ -1,12 +1,16 @@
 """Looking before acting: journals that know, journals that are gone, servers that others change."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imnm_fhir.errors import ImnmFhirError, UsageError
+from imnm_fhir.fhir import to_fhir
+from imnm_fhir.fhir.text import write_json
 from imnm_fhir.server import Connection
 from imnm_fhir.transfer import (
     Choices,
@@ -16,9 +20,12 @@ from imnm_fhir.transfer import (
     transfer,
 )
 from imnm_fhir.transfer.journal import STORED, WITHDRAWN
-from tests.unit.server.stand_in import Answer, StandIn, outcome
+from tests.unit.server.stand_in import Answer, Asked, StandIn, outcome
+from tests.unit.small_cohort import cohort as small_cohort
+from tests.unit.small_cohort import person
 from tests.unit.transfer.conftest import (
     Export,
+    Resource,
     cohort_of,
     observation,
     organization,
@@ -279,6 +286,65 @@ def test_an_interrupted_export_goes_on_where_it_was(
     assert store.versions["Observation/o2"] == 2 and store.kept["Observation/o1"]
     with open_journal(tmp_path / "cohort", server.base_url) as opened:
         assert {state for _, state in opened.counts()} == {STORED}
+
+
+def small_delivery(ck: str) -> list[Resource]:
+    """A patient of ours as a server is sent it, with numbers that `json` writes."""
+    parts: Any = person("P1")
+    parts["observations"][0] |= {"value_number": ck}
+    return [json.loads(write_json(each)) for each in to_fhir(small_cohort(parts))]
+
+
+def normalise(store: FhirStore) -> None:
+    """Let the server keep a narrative of its own beside what it is sent, with keys in its order."""
+    store_as_sent = store._store
+
+    def store_as_read(place: str, resource: Resource) -> Resource:
+        told = {"status": "generated", "div": "<div xmlns='http://www.w3.org/1999/xhtml'>x</div>"}
+        return store_as_sent(place, dict(reversed({"text": told, **resource}.items())))
+
+    store._store = store_as_read  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+@pytest.mark.parametrize("loss", ["answer", "program"])
+def test_what_a_server_normalised_without_an_answer_is_no_change_by_others(
+    store: FhirStore, export: Export, server: StandIn, tmp_path: Path, loss: str, corrected: bool
+) -> None:
+    normalise(store)
+    resources = small_delivery("5000")
+    if corrected:
+        export(*resources)
+        resources = small_delivery("4000")
+    lose = [loss == "answer"]
+    store.after = lambda asked, answer: (
+        Answer(lost=True) if asked in store.writes() and lose and lose.pop() else answer
+    )
+    done = export(*resources)
+    if loss == "program":
+        with closing(sqlite3.connect(journal_of(server, tmp_path))) as journal, journal:
+            journal.execute("update resources set state = 'sending', pending = hash, hash = null")
+        done = export(*resources)
+    assert done.complete and not done.failures
+    assert sorted(store.versions.values()) == [1, 1, 1, 2 if corrected else 1]
+
+
+def test_what_others_changed_while_an_answer_was_lost_is_told(
+    store: FhirStore, export: Export
+) -> None:
+    normalise(store)
+
+    def after(asked: Asked, answer: Answer) -> Answer:
+        if asked not in store.writes() or "Observation" not in asked.body.decode():
+            return answer
+        for place in [each for each in store.kept if each.startswith("Observation")]:
+            store.kept[place] = {**store.kept[place], "valueQuantity": {"value": 1}}
+        return Answer(lost=True)
+
+    store.after = after
+    assert [each.outcome for each in export(*small_delivery("5000")).failures] == [
+        "changed by others"
+    ]
 
 
 def test_another_cohorts_resources_are_never_removed(

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,12 +19,13 @@ from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.issues import Issue
 from imnm_fhir.queries.log import append, read_log, redact
 from imnm_fhir.validation import validate_folder
-from imnm_fhir.withdrawal import find_traces, parse_person
+from imnm_fhir.withdrawal import AtServer, find_traces, parse_person
 from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
 from tests.unit.small_cohort import cohort, person
 from tests.unit.small_site import CK, SEX, site_text
 
 WHO = parse_person("madrid/MAD-03")
+URL = "http://127.0.0.1:9/fhir"
 
 
 def issue(patient: str) -> Issue:
@@ -128,3 +131,25 @@ def test_a_pseudonym_that_nobody_has_is_said(tmp_path: Path) -> None:
     for _ in range(2):
         right = CliRunner().invoke(imnm_fhir, [*how, "madrid/P01"])
         assert "nothing of this patient was found" not in right.output
+
+
+def test_what_a_server_may_still_hold_survives_the_end_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cohort(cohort(person("MAD-03")), tmp_path / "cohort")
+    heard: list[set[tuple[str, str]]] = []
+
+    def stops(_: object, who: object, known: set[tuple[str, str]], **options: Any) -> AtServer:
+        heard.append(set(known))
+        if len(heard) == 1:
+            options["note"]({("Observation", "found-by-search")})
+            raise KeyboardInterrupt
+        return AtServer(URL)
+
+    monkeypatch.setattr("imnm_fhir.server.connect", lambda *_: nullcontext())
+    monkeypatch.setattr("imnm_fhir.withdrawal.withdraw_at", stops)
+    with pytest.raises(KeyboardInterrupt):
+        withdraw("madrid/MAD-03", [tmp_path / "cohort"], [URL])
+    withdraw("madrid/MAD-03", [tmp_path / "cohort"], [URL])
+    assert heard[1] == heard[0] | {("Observation", "found-by-search")} and len(heard[0]) == 3
+    assert not list(tmp_path.rglob("*.unfinished"))
