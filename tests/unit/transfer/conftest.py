@@ -46,7 +46,7 @@ def cohort_of(patients: int, each: int) -> list[Resource]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("server.retries", "transfer.sending"):
+    for module in ("server.request.retries", "transfer.sending"):
         monkeypatch.setattr(f"imnm_fhir.{module}.sleep", clock.sleep)
         monkeypatch.setattr(f"imnm_fhir.{module}.monotonic", clock.monotonic)
     return clock
