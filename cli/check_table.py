@@ -13,17 +13,22 @@ from imnm_fhir.cli.output import Voice
 @click.argument("file", type=PATH)
 @click.option("--out", type=PATH, help="CSV file for what was found.")
 @click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign; else it is detected.")
+@click.option("--sheet", "sheets", multiple=True, help="Sheet to read; else every visible one.")
 @voice_options
-def command(file: Path, out: Path | None, decimal: str | None, voice: Voice) -> None:
+def command(
+    file: Path, out: Path | None, decimal: str | None, sheets: tuple[str, ...], voice: Voice
+) -> None:
     """Find numbers of a published table that contradict each other.
 
-    FILE is CSV or Excel with the columns label, group, n, N, percent, median, min, max or range; `part of` and `parts`
-    (exclusive, overlapping, both, subset) say what adds up. Needs no patient data and no mapping.
+    FILE is CSV or Excel: the table as a paper prints it, a column for each group with its `n = 13` and cells such as
+    `11 (84.6)` or `71 (36-80)`; or one line per number with the columns label, group, n, N, percent, median, min, max
+    or range, where `part of` and `parts` (exclusive, overlapping, both, subset) say what adds up.
+    Needs no patient data and no mapping.
     Exit code 0: nothing contradicts itself; 1: something does.
     """
     from imnm_fhir.aggregates import check_table, write_contradictions
 
-    found, rows, sign = check_table(file, decimal)
+    found, rows, sign = check_table(file, decimal, sheets or None)
     certain = [each for each in found if each.certain]
     for each in found:
         click.echo(each.line() if each.certain else f"note: {each.line()}")

@@ -17,18 +17,25 @@ from imnm_fhir.aggregates.contradiction import (
     Contradiction,
     said,
 )
-from imnm_fhir.aggregates.numbers import Percent
-from imnm_fhir.aggregates.rows import Row, read_rows
+from imnm_fhir.aggregates.groups import across_groups
+from imnm_fhir.aggregates.numbers import Percent, fits, unit_of
+from imnm_fhir.aggregates.reading import read_rows
+from imnm_fhir.aggregates.rows import Row
 from imnm_fhir.values import fold
 from imnm_fhir.written import write_csv
 
 NEARBY = 3  # how far from N another whole is looked for
 
 
-def check_table(path: Path, decimal: str | None = None) -> tuple[list[Contradiction], int, str]:
-    """What contradicts itself in the table of a file, the number of its rows, its decimal sign."""
-    rows, sign = read_rows(path, decimal)
-    return check_rows(rows), len(rows), sign
+def check_table(
+    path: Path, decimal: str | None = None, sheets: Sequence[str] | None = None
+) -> tuple[list[Contradiction], int, str]:
+    """What contradicts itself in the table of a file, the number of its rows, its decimal sign.
+
+    Of a workbook every visible sheet is read, or those named.
+    """
+    rows, sign = read_rows(path, decimal, sheets)
+    return check_rows(rows), len({(each.sheet, each.row) for each in rows}), sign
 
 
 def check_rows(rows: Sequence[Row]) -> list[Contradiction]:
@@ -36,6 +43,7 @@ def check_rows(rows: Sequence[Row]) -> list[Contradiction]:
     found = [each for row in rows for each in _of_row(row)]
     found += _twice(rows)
     found += _related(rows)
+    found += across_groups(rows)
     several = len({row.sheet for row in rows}) > 1
     found = [each if several else replace(each, sheet=None) for each in found]
     places = list(dict.fromkeys(row.sheet for row in rows))
@@ -44,9 +52,19 @@ def check_rows(rows: Sequence[Row]) -> list[Contradiction]:
 
 def write_contradictions(found: Sequence[Contradiction], path: Path) -> None:
     """Write one row per finding to a CSV file."""
-    header = ("rule", "check", "certain", "rows", "label", "group", "source", "explanation")
+    header = (
+        "rule",
+        "check",
+        "certain",
+        "sheet",
+        "rows",
+        "label",
+        "group",
+        "source",
+        "explanation",
+    )
     rows = [
-        ("G01", each.check, "yes" if each.certain else "no", " ".join(map(str, each.rows)),
+        ("G01", each.check, "yes" if each.certain else "no", each.sheet or "", " ".join(map(str, each.rows)),
          each.label, each.group, each.source, each.explanation)
         for each in found
     ]  # fmt: skip
@@ -62,7 +80,9 @@ def _of_row(row: Row) -> Iterator[Contradiction]:
             UNREAD, row, f"{', '.join(row.unread)}: no number that can be read", certain=False
         )
     if row.n is not None and row.total is not None:
-        if row.n > row.total:
+        if row.n > row.total and not row.declared:
+            pass  # then it is no count, but a mean with its deviation
+        elif row.n > row.total:
             yield said(SUBGROUP, row, f"{row.n} of {row.total}: the part is larger than the whole")
         elif row.percent and not fits(row.n, row.total, row.percent):
             why = explain(row.n, row.total, row.percent)
@@ -89,37 +109,18 @@ def _of_range(row: Row) -> Iterator[Contradiction]:
         yield said(RANGE, row, f"the range ends ({high}) before it begins ({low})")
         return
     for limit, name, below in (
-        (low, "below the smallest", True),
-        (high, "above the largest", False),
+        (low, "below the lower", True),
+        (high, "above the upper", False),
     ):
         if limit is None or middle is None or (middle >= limit if below else middle <= limit):
             continue
-        why = f"the median {middle} lies {name} value {limit}"
-        units = (
-            _unit(middle),
-            _unit(limit),
-        )  # of numbers rounded alike the smaller stays the smaller
+        why = f"the median {middle} lies {name} end {limit} of its range"
+        # of numbers rounded alike the smaller stays the smaller
+        units = unit_of(middle), unit_of(limit)
         if units[0] != units[1] and abs(middle - limit) <= sum(units) / 2:
             yield said(RANGE, row, f"{why}, unless both are rounded", certain=False)
         else:
             yield said(RANGE, row, why)
-
-
-def _unit(number: Decimal) -> Decimal:
-    """One unit of the last digit as printed."""
-    exponent = number.as_tuple().exponent
-    return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
-
-
-def fits(n: int, total: int, printed: Percent) -> bool:
-    """Whether n of total is the printed percentage, within one unit of its last digit."""
-    if total == 0:
-        return printed.value == 0
-    if printed.bound == "<":
-        return 100 * n <= printed.value * total
-    if printed.bound == ">":
-        return 100 * n >= printed.value * total
-    return abs(100 * n - printed.value * total) <= printed.unit * total
 
 
 def explain(n: int, total: int, printed: Percent) -> str:

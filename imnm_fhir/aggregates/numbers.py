@@ -1,4 +1,4 @@
-"""The numbers of a table of results, as people print them: `13 (81.3%)`, `4.512`, `71,5 (36-80)`."""
+"""The numbers of a table of results, as people print them: `4.512`, `71,5`, `1 234`, `< 1 %`."""
 
 import re
 from collections.abc import Iterable
@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-NUMBER = r"[-−]?\d[\d.,'’\u00a0\u202f]*"
-DASH = r"\s*(?:-|–|—|−|to|a|bis|à|;)\s*"
-COUNT = re.compile(
-    rf"(?P<n>{NUMBER})(?:\s*(?:/|of|de|von|sur|su)\s*(?P<total>{NUMBER}))?"
-    rf"(?:\s*[(\[]?\s*(?P<percent>{NUMBER})\s*%\s*[)\]]?)?"
-)
-SPREAD = re.compile(
-    rf"(?P<median>{NUMBER})\s*[(\[]\s*(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})\s*[)\]]"
-)
-RANGE = re.compile(rf"[(\[]?\s*(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})\s*[)\]]?")
-TOTAL = re.compile(r"\b[nN]\s*=\s*(\d[\d.,']*)")
+GROUP = r"[ .,'’]"  # what stands between thousands; other spaces are plain ones by then
+NUMBER = rf"(?:[-−]?\d{{1,3}}(?:{GROUP}\d{{3}})+(?!\d)(?:[.,]\d+)?|[-−]?\d+(?:[.,]\d+)?)"
+GROUPED = re.compile(rf"-?([1-9]\d{{0,2}})({GROUP})\d{{3}}((?:\2\d{{3}})*)([.,]\d+)?")
+PLAIN = re.compile(r"-?\d+(?:[.,]\d+)?")
+TOTAL = re.compile(rf"\b[nN]\s*[=:]\s*(?P<total>{NUMBER})(?!\s*%)")
 LONGEST = 40  # digits of a number that is read at all
-THOUSANDS = re.compile(r"\d{1,3}(?:[.,'’\u00a0\u202f]\d{3})+")
-PRINTED = re.compile(r"(?<!\d)\d{1,3}([.,])\d{1,2}(?!\d)")
+THOUSANDS = re.compile(rf"[1-9]\d{{0,2}}(?:{GROUP}\d{{3}})+")
+PRINTED = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{1,2}(?![\d.,])")
+BOUND = re.compile(r"^[<>≤≥]")
 
 
 @dataclass(frozen=True)
@@ -48,14 +43,18 @@ def decimal_sign(texts: Iterable[str]) -> str:
 
 @lru_cache(maxsize=65536)
 def number(text: str, decimal: str) -> Decimal | None:
-    """The number that `text` is, with this decimal sign; None where it is none."""
+    """The number that `text` is, with this decimal sign; None where it is none.
+
+    A sign that can only be the decimal one (`71,5`, `0.123`) is that, whatever the table's is.
+    """
     plain = text.strip().replace("−", "-")
-    thousands = "." if decimal == "," else ","
-    for sign in (thousands, "'", "’", "\u00a0", "\u202f"):
-        plain = plain.replace(sign, "")
-    plain = plain.replace(decimal, ".").rstrip(".")
-    fits = len(plain) <= LONGEST and re.fullmatch(r"-?\d+(\.\d+)?", plain)
-    return Decimal(plain) if fits else None
+    if len(plain) > LONGEST:
+        return None
+    grouped = GROUPED.fullmatch(plain)
+    if grouped and (grouped[2] != decimal or grouped[3] or grouped[4]):
+        head = plain.removesuffix(grouped[4] or "").replace(grouped[2], "")
+        return Decimal(head + (grouped[4] or "").replace(",", "."))
+    return Decimal(plain.replace(",", ".")) if PLAIN.fullmatch(plain) else None
 
 
 @lru_cache(maxsize=65536)
@@ -68,13 +67,30 @@ def whole(text: str) -> int | None:
 
 
 @lru_cache(maxsize=65536)
-def percent(text: str, decimal: str) -> Percent | None:
+def percent(text: str) -> Percent | None:
     """The percentage that `text` is, and the unit of its last digit; either decimal sign is read."""
     plain = text.strip().removesuffix("%").strip()
-    found = (
-        number(plain.replace(",", "."), ".") if PRINTED.fullmatch(plain) else number(plain, decimal)
-    )
-    if found is None:
+    sign = BOUND.match(plain)
+    plain = BOUND.sub("", plain).strip().replace(",", ".")
+    if len(plain) > LONGEST or not re.fullmatch(r"-?\d+(\.\d+)?", plain):
         return None
+    found = Decimal(plain)
+    bound = {"≤": "<", "≥": ">"}.get(sign[0], sign[0]) if sign else ""
+    return Percent(found, unit_of(found), bound)
+
+
+def unit_of(found: Decimal) -> Decimal:
+    """One unit of the last digit as printed."""
     exponent = found.as_tuple().exponent
-    return Percent(found, Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0))
+    return Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
+
+
+def fits(n: int, total: int, printed: Percent) -> bool:
+    """Whether n of total is the printed percentage, within one unit of its last digit."""
+    if total == 0:
+        return printed.value == 0
+    if printed.bound == "<":
+        return 100 * n <= printed.value * total
+    if printed.bound == ">":
+        return 100 * n >= printed.value * total
+    return abs(100 * n - printed.value * total) <= printed.unit * total

@@ -32,14 +32,14 @@ def read_delimited(
     sign = delimiter or (declared[1] if declared else _detected(source, text, header_row))
     how = "as given" if delimiter else "as its first line says" if declared else "by its columns"
     source = replace(source, said=(said, f"delimiter {DELIMITERS.get(sign, repr(sign))} ({how})"))
-    records = _records(source, text, sign)
+    records = records_of(source, text, sign)
     header = next((cells for number, cells in records if number == header_row), [])
     check_header(source, list(header), header_row)
     return make_table(source, records, header_row)
 
 
-def _records(source: Source, text: str, delimiter: str) -> list[Record]:
-    """Rows with their numbers: a row is one row whatever line breaks its quoted cells hold."""
+def records_of(source: Source, text: str, delimiter: str) -> list[Record]:
+    """The rows with their numbers: a row is one row whatever line breaks its quoted cells hold."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[Record] = []
     try:

@@ -42,11 +42,11 @@ def read_workbook(
     formula whose value is not stored, besides all that `make_table` refuses.
     """
     try:
-        read, said = _read_sheets(content)
+        read, said = read_sheets(content)
         parts = sheet_parts(content)
     except DAMAGED as error:
         raise source.error("it is no .xlsx workbook, or a damaged one; save it again") from error
-    chosen = _chosen(source, read, sheets)
+    chosen = chosen_sheets(source, read, sheets)
     hidden = [sheet.title for sheet in read if not sheet.visible and sheet not in chosen]
     said += (f"hidden sheets left out: {', '.join(hidden)}",) if hidden else ()
     tables = []
@@ -64,7 +64,8 @@ def read_workbook(
     return tables
 
 
-def _chosen(source: Source, read: list[Sheet], names: Sequence[str] | None) -> list[Sheet]:
+def chosen_sheets(source: Source, read: list[Sheet], names: Sequence[str] | None) -> list[Sheet]:
+    """The sheets of these names, else every visible one that has cells."""
     if names is None:
         filled = [sheet for sheet in read if sheet.visible and sheet.rows]
         if not filled:
@@ -77,7 +78,8 @@ def _chosen(source: Source, read: list[Sheet], names: Sequence[str] | None) -> l
     return [by_title[name] for name in names]
 
 
-def _read_sheets(content: bytes) -> tuple[list[Sheet], tuple[str, ...]]:
+def read_sheets(content: bytes) -> tuple[list[Sheet], tuple[str, ...]]:
+    """Every sheet of a workbook, and a sentence on what was detected."""
     from openpyxl import load_workbook
     from openpyxl.utils.datetime import CALENDAR_MAC_1904
 

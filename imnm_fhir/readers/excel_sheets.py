@@ -41,6 +41,11 @@ def check_sheet(source: Source, xml: bytes, header_row: int) -> None:
                 "them and repeat the value; if they are titles above the header, say in which row the "
                 "header stands (new-site --header-row, or header_row in the mapping)"
             )
+    check_formulas(source, xml)
+
+
+def check_formulas(source: Source, xml: bytes) -> None:
+    """Raise `ImnmFhirError` for a formula whose value is not stored."""
     for found in FORMULA_ONLY.finditer(xml):
         name = CELL_NAME.search(found[1])
         if b't="str"' in found[1]:  # a formula whose stored value is blank text
@@ -50,3 +55,14 @@ def check_sheet(source: Source, xml: bytes, header_row: int) -> None:
             f"{where} a formula without a stored value; open and save it in Excel, or paste values",
             int(name[2]) if name else None,
         )
+
+
+def merged_cells(xml: bytes) -> list[tuple[int, int, int, int]]:
+    """First and last row (as shown), first and last column (the first being 0) of all merged cells."""
+    from openpyxl.utils import range_boundaries
+
+    return [
+        (top or 1, bottom or 1, (left or 1) - 1, (right or 1) - 1)
+        for found in MERGED.finditer(xml)
+        for left, top, right, bottom in [range_boundaries(found[1].decode())]
+    ]

@@ -1,0 +1,100 @@
+"""What the groups of a table say together: the parts of all patients, and columns without N."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from imnm_fhir.aggregates.cells import clean
+from imnm_fhir.aggregates.contradiction import PARTS, UNREAD, Contradiction, said
+from imnm_fhir.aggregates.rows import Row
+from imnm_fhir.aggregates.words import meaning
+
+Groups = tuple[tuple[str, int | None], ...]  # each with its N
+Line = Mapping[str, Row]  # the rows of one line of the table, by group
+
+
+def across_groups(rows: Sequence[Row]) -> Iterator[Contradiction]:
+    """Counts of groups that do not make up that of all patients; opposites; columns without N."""
+    tables: dict[tuple[str | None, Groups], list[Line]] = defaultdict(list)
+    for line in _lines(rows):
+        groups = tuple((each.group, each.group_total) for each in line.values())
+        tables[next(iter(line.values())).sheet, groups].append(line)
+    for (_, groups), lines in tables.items():
+        for everyone, parts in _partitions(groups):
+            yield from _sums(lines, everyone, parts)
+    yield from _opposites(rows)
+    yield from _without_total(rows)
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[Line]:
+    lines: dict[tuple[object, ...], dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        if row.wide:
+            lines[row.sheet, row.row][row.group] = row
+    return iter(lines.values())
+
+
+def _partitions(groups: Groups) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """All patients, and neighbouring groups whose N add up to theirs: the parts of everyone."""
+    whole = next((each for each in groups if meaning("everyone", clean(each[0]))), None)
+    if whole is None or whole[1] is None:
+        return
+    others = [each for each in groups if each is not whole]
+    start = 0
+    while start < len(others):
+        end, found = start, 0
+        while end < len(others) and found < whole[1]:
+            found, end = found + (others[end][1] or whole[1]), end + 1
+        if found == whole[1] and end - start > 1:
+            yield whole[0], tuple(name for name, _ in others[start:end])
+            start = end
+        else:
+            start += 1
+
+
+def _sums(lines: Sequence[Line], everyone: str, parts: Sequence[str]) -> Iterator[Contradiction]:
+    """Lines where the parts do not add up; certain where they do in most lines of the table."""
+    wrong, right = [], 0
+    for line in lines:
+        counts = [line[name].n for name in parts]
+        total = line[everyone]
+        if total.n is None or None in counts or not all(row.declared for row in line.values()):
+            continue
+        if sum(each or 0 for each in counts) == total.n:
+            right += 1
+        else:
+            wrong.append(line)
+    for line in wrong:
+        total, terms = line[everyone], " + ".join(str(line[name].n) for name in parts)
+        found = sum(line[name].n or 0 for name in parts)
+        why = f"{terms} = {found} in the groups {', '.join(parts)}, not {total.n}"
+        if right < len(wrong):
+            why += "; it holds only if they overlap"
+        yield said(PARTS, total, why, certain=right >= len(wrong))
+
+
+def _opposites(rows: Sequence[Row]) -> Iterator[Contradiction]:
+    """Women and men who do not make up the whole of their column."""
+    found: dict[tuple[object, ...], dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        words = row.label.replace(",", " ").replace(":", " ").split()
+        kinds = {kind for word in words if (kind := meaning("opposites", clean(word)))}
+        if row.wide and row.n is not None and row.total and len(kinds) == 1:
+            found[row.sheet, row.group, row.total, row.section].setdefault(kinds.pop(), row)
+    for pair in found.values():
+        if len(pair) == 2:
+            first, second = pair.values()
+            total = (first.n or 0) + (second.n or 0)
+            if total != first.total and abs(first.row - second.row) == 1:
+                why = f"{first.n} + {second.n} = {total}, not {first.total}: somebody is neither, or unknown"
+                yield said(PARTS, first, why, [second], certain=False)
+
+
+def _without_total(rows: Sequence[Row]) -> Iterator[Contradiction]:
+    known: set[tuple[object, ...]] = set()
+    for row in rows:
+        column = row.sheet, row.group
+        counted = row.wide and row.n is not None and row.percent is not None
+        if counted and row.total is None is row.group_total and column not in known:
+            known.add(column)
+            why = "its column says no N (n = ...), so its percentages are not checked"
+            yield said(UNREAD, row, why, certain=False)
