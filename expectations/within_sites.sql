@@ -11,6 +11,103 @@ SELECT site, patient, time_point, TRY_CAST(value_number AS DOUBLE) AS value
 FROM observations
 WHERE element = 'ck' AND comparator IS NULL AND TRY_CAST(value_number AS DOUBLE) > 0;
 
+-- Who should have a fact that the study demands ([demanded] of study.toml), patient by patient. `state`:
+-- due; else why nobody waits for it: not-yet (the data end before the visit's window does), died,
+-- left (no contact after the visit's day), undated (no diagnosis), refused (consent: no or withdrawn).
+-- A visit of which the site sent anything took place; the first examination always did.
+CREATE VIEW owed AS
+WITH visited AS (
+    SELECT DISTINCT site, patient, time_point FROM observations
+    WHERE time_point IS NOT NULL AND missing IS NULL
+), seen AS (
+    SELECT site, patient, max(earliest(date)) AS day FROM observations GROUP BY ALL
+), dated AS (
+    SELECT c.site, c.patient, c.consent_reported, c.ck_baseline, c.deceased, c.death_earliest,
+           d.element, d.time_point, d.percent, d.months, d.before_days, d.after_days,
+           CAST(c.diagnosis_earliest + to_months(d.months) AS DATE) AS visit_earliest,
+           CAST(c.diagnosis_latest + to_months(d.months) AS DATE) AS visit_latest,
+           greatest(coalesce(c.last_contact_earliest, c.death_earliest), n.day) AS followed_until,
+           coalesce(c.data_date, s.today) AS last_day, v.patient IS NOT NULL AS took_place
+    FROM (SELECT DISTINCT ON (site, patient) * FROM cases) c CROSS JOIN demanded d
+    LEFT JOIN sites s ON s.site = c.site
+    LEFT JOIN seen n ON n.site = c.site AND n.patient = c.patient
+    LEFT JOIN visited v ON v.site = c.site AND v.patient = c.patient AND v.time_point = d.time_point
+)
+SELECT *,
+       CASE WHEN coalesce(consent_reported IN ('no', 'withdrawn'), false) THEN 'refused'
+            WHEN time_point IS NULL THEN 'due'
+            WHEN months > 0 AND coalesce(death_earliest <= visit_latest, false) THEN 'died'
+            WHEN took_place AND (months = 0 OR death_earliest IS NOT NULL
+                                 OR NOT coalesce(deceased, false)) THEN 'due'
+            WHEN coalesce(visit_latest + after_days > last_day, false) THEN 'not-yet'
+            WHEN months = 0 THEN 'due'
+            WHEN visit_latest IS NULL THEN 'undated'
+            WHEN coalesce(followed_until >= visit_latest, false) THEN 'due'
+            ELSE 'left'
+       END AS state
+FROM dated;
+-- Whether they have it: a value, or only a reason. At a visit what the site calls so, and what has no
+-- visit and may have been in its window; at baseline also what has neither visit nor day.
+CREATE VIEW sent_ever AS
+SELECT site, patient, element,
+       bool_or(coalesce(value_number, value_code, value_text, value_boolean::VARCHAR,
+                        value_date) IS NOT NULL) AS given,
+       bool_or(missing IS NOT NULL) AS reason
+FROM observations GROUP BY ALL
+UNION ALL SELECT site, patient, element, true, false FROM medications GROUP BY ALL
+UNION ALL SELECT site, patient, element, true, false FROM conditions GROUP BY ALL
+UNION ALL SELECT site, patient, element, true, false FROM procedures GROUP BY ALL
+UNION ALL SELECT site, patient, 'birth_date', birth_date IS NOT NULL,
+                 birth_date_missing IS NOT NULL FROM patients
+UNION ALL SELECT site, patient, 'sex', sex IS NOT NULL, sex_missing IS NOT NULL FROM patients
+UNION ALL SELECT site, patient, 'deceased', coalesce(deceased_boolean::VARCHAR, deceased_date) IS NOT NULL,
+                 deceased_missing IS NOT NULL FROM patients;
+CREATE VIEW sent_at AS
+SELECT w.site, w.patient, w.element, w.time_point,
+       bool_or(coalesce(o.value_number, o.value_code, o.value_text, o.value_boolean::VARCHAR,
+                        o.value_date) IS NOT NULL) AS given,
+       bool_or(o.missing IS NOT NULL) AS reason
+FROM owed w JOIN observations o
+  ON o.site = w.site AND o.patient = w.patient AND o.element = w.element
+ AND (o.time_point = w.time_point
+      OR (o.time_point IS NULL
+          AND ((o.date IS NULL AND w.months = 0)
+               OR (latest(o.date) >= w.visit_earliest - w.before_days
+                   AND earliest(o.date) <= w.visit_latest + w.after_days))))
+WHERE w.time_point IS NOT NULL
+GROUP BY ALL;
+CREATE VIEW demand_counts AS
+WITH met AS (
+    SELECT w.*,
+           CASE WHEN w.time_point IS NULL THEN coalesce(e.given, false)
+                ELSE coalesce(a.given, false) -- the baseline CK has a wider window of its own
+                     OR (w.element = 'ck' AND w.months = 0 AND w.ck_baseline IS NOT NULL)
+           END AS given,
+           CASE WHEN w.time_point IS NULL THEN coalesce(e.reason, false)
+                ELSE coalesce(a.reason, false) END AS reason,
+           coalesce(e.given, false) AS ever
+    FROM owed w
+    LEFT JOIN (SELECT site, patient, element, bool_or(given) AS given, bool_or(reason) AS reason
+               FROM sent_ever GROUP BY ALL) e
+        ON e.site = w.site AND e.patient = w.patient AND e.element = w.element
+    LEFT JOIN sent_at a ON a.site = w.site AND a.patient = w.patient AND a.element = w.element
+        AND a.time_point = w.time_point
+), waited_for AS (
+    SELECT * REPLACE (CASE WHEN given AND state <> 'refused' THEN 'due' ELSE state END AS state)
+    FROM met
+)
+SELECT site, element, time_point, percent AS demanded, months,
+       count(*) FILTER (WHERE state = 'due') AS patients,
+       count(*) FILTER (WHERE state = 'due' AND given) AS given,
+       count(*) FILTER (WHERE state = 'due' AND reason AND NOT given) AS reasons,
+       count(*) FILTER (WHERE state = 'not-yet') AS not_yet,
+       count(*) FILTER (WHERE state = 'died') AS died,
+       count(*) FILTER (WHERE state = 'left') AS left_before,
+       count(*) FILTER (WHERE state = 'undated') AS undated,
+       count(*) FILTER (WHERE state = 'refused') AS refused,
+       bool_or(ever) AS sent
+FROM waited_for GROUP BY site, element, time_point, percent, months;
+
 -- D08.site
 SELECT site, count(*) FILTER (WHERE day_of_month = 1) AS firsts, count(*) AS days,
        CASE WHEN count(*) < $least THEN 'too-few' ELSE 'violated' END AS verdict
@@ -46,28 +143,13 @@ WHERE coalesce(s.relapse_definition, '') = ''
               AND o.value_boolean IS NOT NULL);
 
 -- completeness
-WITH answers AS (
-    SELECT site, patient, element,
-           bool_or(coalesce(value_number, value_code, value_text, value_boolean::VARCHAR,
-                            value_date) IS NOT NULL) AS given,
-           bool_or(missing IS NOT NULL) AS reason
-    FROM observations GROUP BY ALL
-    UNION ALL SELECT site, patient, element, true, false FROM medications GROUP BY ALL
-    UNION ALL SELECT site, patient, element, true, false FROM conditions GROUP BY ALL
-    UNION ALL SELECT site, patient, element, true, false FROM procedures GROUP BY ALL
-    UNION ALL SELECT site, patient, 'birth_date', birth_date IS NOT NULL,
-                     birth_date_missing IS NOT NULL FROM patients
-    UNION ALL SELECT site, patient, 'sex', sex IS NOT NULL, sex_missing IS NOT NULL FROM patients
-), counted AS (
-    SELECT p.site, d.element, d.percent AS demanded, count(*) AS patients,
-           count(*) FILTER (WHERE a.given) AS given,
-           count(*) FILTER (WHERE a.reason AND NOT a.given) AS reasons
-    FROM (SELECT DISTINCT site, patient FROM patients) p CROSS JOIN demanded d
-    LEFT JOIN answers a ON a.site = p.site AND a.patient = p.patient AND a.element = d.element
-    GROUP BY ALL
-)
-SELECT site, element, element AS element_label, given, patients, reasons, demanded
-FROM counted WHERE given * 100 < demanded * patients;
+-- A reason answers the demand: nobody is asked again. What a site never sent is asked once, not for each visit.
+SELECT site, element, time_point, element || coalesce('@' || time_point, '') AS element_label,
+       given, patients, reasons, demanded
+FROM demand_counts
+WHERE (given + reasons) * 100 < demanded * patients
+QUALIFY sent OR row_number() OVER (PARTITION BY site, element ORDER BY months NULLS FIRST) = 1
+ORDER BY ALL;
 
 -- digit-preference
 WITH digits AS (

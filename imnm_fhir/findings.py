@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from imnm_fhir.dictionary.labels import element_at_label
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
 from imnm_fhir.languages import translate
@@ -123,7 +124,11 @@ class Rule:
         evidence = self.part(finding.part).evidence
         if not evidence:
             return None
-        return translate(evidence, language, **self.numbers(), **dict(finding.numbers))
+        said = {
+            name: element_at_label(text, language) if name.endswith("_label") else text
+            for name, text in finding.numbers
+        }
+        return translate(evidence, language, **self.numbers(), **said)
 
     def numbers(self) -> dict[str, str]:
         """The limits by name, written for people; `low_converted` is `low` in the other unit."""
@@ -144,6 +149,34 @@ def number_text(value: Any) -> str:
         return str(value)
     whole = float(value).is_integer()
     return (f"{value:,.0f}" if whole else f"{value:,.4g}").replace(",", "\u202f")
+
+
+@dataclass(frozen=True)
+class DemandCount:
+    """How far a site meets one demand of the study: an element at a visit, or (None) at any time.
+
+    Of `patients` who should have it by now, `given` have a value and `reasons` only a reason. Not
+    among them are those `not_yet` at the visit when the data end, who `died` or `left_before` it,
+    whose diagnosis is `undated`, and who `refused` that their data are used.
+    """
+
+    site: str
+    element: str
+    time_point: str | None
+    demanded: float
+    patients: int
+    given: int
+    reasons: int
+    not_yet: int
+    died: int
+    left_before: int
+    undated: int
+    refused: int
+
+    @property
+    def met(self) -> bool:
+        """Whether the share with a value, or a reason why there is none, is at least the demanded one."""
+        return (self.given + self.reasons) * 100 >= self.demanded * self.patients
 
 
 @dataclass(frozen=True)
@@ -191,6 +224,7 @@ class Validation:
     today: str
     study: str
     waivers: tuple[Waiver, ...] = ()
+    demands: tuple[DemandCount, ...] = ()
 
     @cached_property
     def patients_failing(self) -> dict[str, tuple[str, ...]]:

@@ -6,7 +6,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -30,6 +30,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 SMALL_CELLS = ("warn", "hide", "refuse", "permitted")  # what becomes of them in a shared table
 RULES = "rules"
 DEMANDED = "demanded"
+ANY = "any"  # in [demanded]: at any time, beside time points
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Visit:
     months: int
     before_days: int
     after_days: int
+
+
+@dataclass(frozen=True)
+class Demand:
+    """The least percentage of a site's patients who should have an element, at a visit or (None) ever."""
+
+    element: str
+    time_point: str | None
+    percent: int
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Study:
     visits: Mapping[str, Visit]
     signed: bool = False  # whether a pool takes only what an investigator has endorsed
     small_cells: str = "warn"
-    demanded: Mapping[str, int] = field(default_factory=dict)  # percent of patients by element
+    demanded: tuple[Demand, ...] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
 
@@ -96,10 +106,22 @@ def load_study(path: Path | None = None) -> Study:
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study says over the defaults; what it demands of an element replaces the default whole."""
     merged = dict(defaults)
     for name, value in own.items():
+        if name == DEMANDED:
+            merged[name] = {**merged[name], **value}
+            continue
         merged[name] = _merged(merged.get(name, {}), value) if isinstance(value, dict) else value
     return merged
+
+
+def demands_of(raw: Mapping[str, Any]) -> Iterator[Demand]:
+    """The demands of a [demanded] section: a percentage by element, or by element and visit; not 0."""
+    for element, said in raw.items():
+        for point, percent in (said if isinstance(said, dict) else {ANY: said}).items():
+            if percent:
+                yield Demand(element, None if point == ANY else point, percent)
 
 
 def _study(raw: Mapping[str, Any]) -> Study:
@@ -125,7 +147,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
         start_rate_unit=raw["pulse"]["start_rate_unit"],
         visits={name: Visit(**each) for name, each in raw["visits"].items()},
         small_cells=raw["disclosure"]["small_cells"],
-        demanded=raw[DEMANDED],
+        demanded=tuple(demands_of(raw[DEMANDED])),
         rules=raw.get(RULES, {}),
     )
     return Study(**{**vars(study), "hash": _hash(study)})
@@ -153,7 +175,12 @@ def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
         elif not isinstance(entries, dict):
             faults.append((section, "", f"must be a section of its own, [{section}]"))
         elif section == DEMANDED:
-            faults += [each for name in entries for each in _demand_faults(name, entries[name])]
+            visits = defaults["visits"] | _tables(own.get("visits"))
+            faults += [
+                (DEMANDED, name, each)
+                for name, said in entries.items()
+                for each in _demand_faults(name, said, visits)
+            ]
         elif section == "visits":
             faults += [
                 each for name in entries for each in _visit_faults(name, entries[name], defaults)
@@ -181,15 +208,39 @@ def _entry_faults(
     return faults
 
 
-def _demand_faults(name: str, value: Any) -> list[Fault]:
+def _tables(raw: Any) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}
+
+
+def _demand_faults(name: str, said: Any, visits: Mapping[str, Any]) -> Iterator[str]:
     from imnm_fhir.dictionary import load_dictionary
 
     elements = load_dictionary().elements
     if name not in elements:
-        return [(DEMANDED, name, _unknown("element", name, elements))]
-    if type(value) is not int or not 0 <= value <= 100:
-        return [(DEMANDED, name, "must be a percentage, 0 to 100 (0: not demanded)")]
-    return []
+        yield _unknown("element", name, elements)
+        return
+    by_visit = isinstance(said, dict)
+    for point, percent in (said if by_visit else {ANY: said}).items():
+        if point != ANY:
+            yield from _point_faults(point, visits)
+            if elements[name].table != "observations":
+                yield f"is no observation, so no visit has it; write {name} = 90"
+        if type(percent) is not int or not 0 <= percent <= 100:
+            whose = f"{point} " if by_visit else ""
+            yield f"{whose}must be a percentage, 0 to 100 (0: not demanded)"
+    if by_visit and not said:
+        yield "names no visit; write a percentage, or { baseline = 90, month_6 = 80 }"
+
+
+def _point_faults(point: str, visits: Mapping[str, Any]) -> Iterator[str]:
+    """A demand at a visit needs the visit's window: when it is over, what is not there is missing."""
+    from imnm_fhir.dictionary import load_dictionary
+
+    points = load_dictionary().value_sets["time_point"].codes
+    if point not in points:
+        yield _unknown("time point", point, {**dict.fromkeys((ANY, *visits)), **points})
+    elif point not in visits:
+        yield f"{point} has no window in this study; add [visits.{point}]"
 
 
 def _visit_faults(name: str, entries: Any, defaults: Mapping[str, Any]) -> list[Fault]:
@@ -247,8 +298,10 @@ def _placed(fault: Fault, text: str) -> str:
 def _line(section: str, key: str, text: str) -> int:
     """The line of a key in its section; of the section, or the first, where it stands elsewhere."""
     lines = text.splitlines()
-    heads = [n for n, line in enumerate(lines, 1) if line.split("#")[0].strip() == f"[{section}]"]
-    start = heads[0] if heads else 1
+    heads = {line.split("#")[0].strip(): n for n, line in reversed([*enumerate(lines, 1)])}
+    if key and f"[{section}.{key}]" in heads:
+        return heads[f"[{section}.{key}]"]
+    start = heads.get(f"[{section}]", 1)
     for number, line in enumerate(lines[start - 1 :], start):
         if key and line.split("=")[0].strip() in (key, f"{section}.{key}"):
             return number

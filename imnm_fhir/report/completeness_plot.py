@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.report.rows import element_label
+from imnm_fhir.dictionary.labels import element_label
 from imnm_fhir.report.words import Words
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from statistics import median
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.report.rows import element_label, time_point_label
+from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.report.scales import Scale, Ticks, log_scale
 from imnm_fhir.report.suspicion import Fact
 from imnm_fhir.report.words import Words

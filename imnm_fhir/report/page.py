@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from imnm_fhir.cohort import Cohort
+from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.findings import Finding, Outcome, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
@@ -16,16 +17,15 @@ from imnm_fhir.queries.asking import Asked
 from imnm_fhir.report.changes import Changes
 from imnm_fhir.report.completeness_plot import completeness_plot
 from imnm_fhir.report.dates_plot import dates_plot
+from imnm_fhir.report.demands import demand_rows
 from imnm_fhir.report.numbers_plot import numbers_plot
 from imnm_fhir.report.rows import (
-    element_label,
     fact_label,
     own_place,
     place_text,
     places,
     rule_rows,
     rules_by_id,
-    time_point_label,
     unjudged_rows,
     value_label,
 )
@@ -77,6 +77,7 @@ def report_page(
         concerned=_concerned(validation),
         plots=_plots(validation, cohort, words),
         compared=_compared(validation, words),
+        demands=demand_rows(validation, words),
         unjudged=unjudged_rows(validation, words),
         rules=rule_rows(validation, words),
         waivers=_waivers(validation),

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from imnm_fhir.dictionary import Code, Element, load_dictionary
+from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.dictionary.labels import element_label, label_of, time_point_label
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
 from imnm_fhir.report.words import Words
@@ -104,12 +105,8 @@ def code_label(place: Place, language: str) -> str | None:
         return None
     codes = dictionary.value_set_of(place.element, "value_code")
     return (
-        _label(codes.codes[place.code], language) if codes and place.code in codes.codes else None
+        label_of(codes.codes[place.code], language) if codes and place.code in codes.codes else None
     )
-
-
-def _label(each: Code | Element, language: str) -> str:
-    return each.labels.get(language, each.labels["en"])
 
 
 def value_label(place: Place, words: Words) -> str | None:
@@ -121,24 +118,8 @@ def value_label(place: Place, words: Words) -> str | None:
         return place.value
     codes = dictionary.value_set_of(place.element, place.field)
     if codes and place.value in codes.codes:
-        return _label(codes.codes[place.value], words.language)
+        return label_of(codes.codes[place.value], words.language)
     return ANNOTATION.sub("", place.value)
-
-
-def element_label(element: str | None, language: str) -> str | None:
-    """The label of an element in a language; the name where it is none of the dictionary's."""
-    if element is None:
-        return None
-    known = load_dictionary().elements.get(element)
-    return _label(known, language) if known else element
-
-
-def time_point_label(time_point: str | None, language: str) -> str | None:
-    """The label of a time point in a language."""
-    if time_point is None:
-        return None
-    code = load_dictionary().value_sets["time_point"].codes.get(time_point)
-    return _label(code, language) if code else time_point
 
 
 def unjudged_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:

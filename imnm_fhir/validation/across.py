@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import Problems
-from imnm_fhir.findings import Rule, number_text
+from imnm_fhir.findings import DemandCount, Rule, number_text
 from imnm_fhir.validation.catalogue import unknown_rule
 from imnm_fhir.validation.expectations import RuleError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 WITHIN, ACROSS = "within_sites.sql", "across_sites.sql"
 MARK = re.compile(r"^-- ([A-Z]\d\d|[a-z]+(?:-[a-z]+)*)(?:\.([\w-]+))?$", re.M)
-PLACE = ("site", "patient", "other_site", "other_patient", "element", "field")
 VIOLATED, TOO_FEW = "violated", "too-few"  # what the column `verdict` may say
 
 
@@ -48,6 +47,7 @@ class Found:
     patient: str | None
     other: tuple[str, str] | None
     element: str | None
+    time_point: str | None
     field: str | None
     too_few: bool
     numbers: tuple[tuple[str, str], ...]
@@ -124,6 +124,15 @@ def run_query(
     return [_found(dict(zip(names, row, strict=True)), named) for row in rows]
 
 
+def read_demands(engine: "duckdb.DuckDBPyConnection") -> tuple[DemandCount, ...]:
+    """How far each site meets each demand of the study, after `prepare_queries`."""
+    names = tuple(each.name for each in fields(DemandCount))
+    query = (
+        f"SELECT {', '.join(names)} FROM demand_counts ORDER BY site, element, months NULLS FIRST"
+    )
+    return tuple(DemandCount(*row) for row in engine.execute(query).fetchall())
+
+
 def _found(row: Mapping[str, Any], named: tuple[str, ...]) -> Found:
     other = (row["other_site"], row["other_patient"]) if row.get("other_patient") else None
     return Found(
@@ -131,6 +140,7 @@ def _found(row: Mapping[str, Any], named: tuple[str, ...]) -> Found:
         patient=row.get("patient"),
         other=other,
         element=row.get("element"),
+        time_point=row.get("time_point"),
         field=row.get("field"),
         too_few=row.get("verdict", VIOLATED) == TOO_FEW,
         numbers=tuple((name, number_text(_plain(row[name]))) for name in named),

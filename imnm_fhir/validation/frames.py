@@ -6,7 +6,7 @@ and `false`, so that a suite compares text with text.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.derive.columns import VISITS, case_columns
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.engine import open_engine
+from imnm_fhir.study import Demand, Visit
 from imnm_fhir.validation.catalogue import expectations
 from imnm_fhir.validation.dictionary_tables import dictionary_tables
 from imnm_fhir.validation.rows import Rows, gather
@@ -40,14 +41,15 @@ class Given:
     """What the SQL is given beside the tables.
 
     `today` and each site's cut-off, what future dates are compared with; `relapse_definitions` by
-    site ("" where a site file said none); the share of patients, by element, that the study demands;
-    the `limits` of the rules by rule and name.
+    site ("" where a site file said none); what the study demands and its visits; the `limits` of the
+    rules by rule and name.
     """
 
     today: date
     cut_offs: Mapping[str, date | None]
     relapse_definitions: Mapping[str, str | None] = field(default_factory=dict)
-    demanded: Mapping[str, float] = field(default_factory=dict)
+    demanded: Sequence[Demand] = ()
+    visits: Mapping[str, Visit] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -135,14 +137,22 @@ def _site_table(given: Given) -> "pa.Table":
 
 
 def _demanded_table(given: Given) -> "pa.Table":
+    """What the study demands, and at visits how many months and days around the diagnosis that is."""
     import pyarrow as pa
 
-    return pa.table(
+    rows = [
         {
-            "element": pa.array(list(given.demanded), pa.string()),
-            "percent": pa.array(list(given.demanded.values()), pa.float64()),
+            "element": each.element,
+            "time_point": each.time_point,
+            "percent": float(each.percent),
+            **(vars(given.visits[each.time_point]) if each.time_point else {}),
         }
-    )
+        for each in given.demanded
+    ]
+    number = pa.int32()
+    shape = [("element", pa.string()), ("time_point", pa.string()), ("percent", pa.float64()),
+             ("months", number), ("before_days", number), ("after_days", number)]  # fmt: skip
+    return pa.Table.from_pylist(rows, pa.schema(shape))
 
 
 def _set_limits(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.cohort import Cohort
-from imnm_fhir.findings import Finding, Rule
+from imnm_fhir.findings import DemandCount, Finding, Rule
 from imnm_fhir.keys import row_key
 from imnm_fhir.validation.across import Found, Query
 from imnm_fhir.validation.checks import Check
@@ -34,6 +34,7 @@ class Run:
     rules: Mapping[str, Rule]
     hits: list[Hit] = field(default_factory=list)
     about_sites: list[tuple[Query, Found]] = field(default_factory=list)
+    demands: tuple[DemandCount, ...] = ()
     states: dict[str, dict[Check | Query, Any]] = field(default_factory=lambda: defaultdict(dict))
     compared: dict[str, Counter[tuple[str, str, bool]]] = field(
         default_factory=lambda: defaultdict(Counter)
@@ -99,7 +100,7 @@ def _site_finding(run: Run, query: Query, found: Sequence[Found], rows: CohortRo
             **{name: own[name] for name in ("file", "sheet", "row", "column")},
         }
     else:
-        at = column_place(run.cohort, first.site, first.element, first.field)
+        at = column_place(run.cohort, first.site, first.element, first.field, first.time_point)
     return Finding(
         rule=rule.id,
         kind=part.kind,
@@ -108,6 +109,7 @@ def _site_finding(run: Run, query: Query, found: Sequence[Found], rows: CohortRo
         site=first.site,
         patient=first.patient,
         element=first.element,
+        time_point=first.time_point,
         **at,
         value="; ".join(others) or None,
         part=query.part,

@@ -181,9 +181,13 @@ def shown_columns(check: Check, rows: Rows, place: int) -> str | None:
 
 
 def column_place(
-    cohort: Cohort, site: str, element: str | None, field: str | None
+    cohort: Cohort,
+    site: str,
+    element: str | None,
+    field: str | None,
+    time_point: str | None = None,
 ) -> dict[str, Any]:
-    """Where a site's column of an element stands: its table, file, sheet and header, no row.
+    """Where a site's column of an element (at a visit) stands: its table, file, sheet and header, no row.
 
     A column that no row came from (nothing was sent, or the cohort came by FHIR) has a table only.
     """
@@ -197,6 +201,8 @@ def column_place(
     mine = pc.equal(rows["site"], site)
     if known.table != "patients":
         mine = pc.and_(mine, pc.equal(rows["element"], element))
+    if time_point is not None:
+        mine = pc.and_(mine, pc.equal(rows["time_point"], time_point))
     first = rows.filter(mine).slice(0, 1).to_pylist()
     if first:
         at = CohortRows(cohort, []).place(known.table, field or known_field(known), first[0])

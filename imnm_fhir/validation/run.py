@@ -13,7 +13,14 @@ from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.findings import Finding, Rule, Validation, Waiver, number_text
 from imnm_fhir.keys import row_key
 from imnm_fhir.study import Study, load_study
-from imnm_fhir.validation.across import ACROSS, Query, prepare_queries, read_queries, run_query
+from imnm_fhir.validation.across import (
+    ACROSS,
+    Query,
+    prepare_queries,
+    read_demands,
+    read_queries,
+    run_query,
+)
 from imnm_fhir.validation.catalogue import (
     COUNTED,
     evidence_names,
@@ -39,6 +46,8 @@ from imnm_fhir.validation.refused import without_refused
 from imnm_fhir.validation.rows import Rows, combinations, judged_together
 from imnm_fhir.validation.suites import read_suites, unfinished_rules
 from imnm_fhir.validation.waivers import check_waivers, waive
+
+COMPLETENESS = "completeness"
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +79,7 @@ def validate(
         today=(study.today or date.today()).isoformat(),
         study=study.hash,
         waivers=tuple(waivers),
+        demands=run.demands,
     )
 
 
@@ -94,7 +104,7 @@ def _given(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Given:
     }
     limits = {rule: each.limits for rule, each in {**load_catalogue(), **rules}.items()}
     today = study.today or date.today()
-    return Given(today, _cut_offs(cohort, study), said, study.demanded, limits)
+    return Given(today, _cut_offs(cohort, study), said, study.demanded, study.visits, limits)
 
 
 def _patients(cohort: Cohort) -> list[Patient]:
@@ -329,6 +339,8 @@ def _run_queries(run: Run, engine: Any, queries: Sequence[Query]) -> None:
     import numpy as np
 
     prepare_queries(engine, expectations())
+    if COMPLETENESS in run.rules:
+        run.demands = read_demands(engine)
     site_of = np.array([site for site, _ in run.patients])
     number = {patient: place for place, patient in enumerate(run.patients)}
     alone = len(run.cohort.sites) < 2

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from imnm_fhir.cohort import Cohort
-from imnm_fhir.study import load_study
+from imnm_fhir.study import demands_of, load_study
 from imnm_fhir.validation import load_catalogue
 from imnm_fhir.validation.hits import Run
 from imnm_fhir.validation.outcomes import REASONS, TOO_FEW, VIOLATED
@@ -74,8 +75,10 @@ def cohort_of(sites: Mapping[str, Any]) -> Cohort:
 
 def run_of(case: Mapping[str, Any], which: str) -> Run:
     rule = case["rule"].partition(".")[0]
-    rules = load_catalogue()
-    return run_rules(cohort_of(case[which]), load_study(), {rule: rules[rule]})
+    study = load_study()
+    if "demanded" in case:
+        study = replace(study, demanded=tuple(demands_of(case["demanded"])))
+    return run_rules(cohort_of(case[which]), study, {rule: load_catalogue()[rule]})
 
 
 def worst_state(run: Run, case: Mapping[str, Any]) -> int:

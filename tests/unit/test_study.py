@@ -125,3 +125,49 @@ def test_a_study_changes_rules_and_the_validation_says_what_is_wrong(tmp_path: P
     assert "K03" not in rules and rules["D04"].kind == "note"
     with pytest.raises(Problems, match="K033"):
         for_study(load_catalogue(), {"off": ["K033"]})
+
+
+def test_an_element_is_demanded_at_visits_or_at_any_time(tmp_path: Path) -> None:
+    own = """[visits.month_36]
+months = 36
+before_days = 90
+after_days = 90
+[demanded]
+ck = { any = 100, month_36 = 50, baseline = 0 }
+sex = 0
+[demanded.mrs]
+month_6 = 80
+"""
+    study = load_study(written(tmp_path, own))
+    said = {(each.element, each.time_point): each.percent for each in study.demanded}
+    assert said["ck", None] == 100 and said["ck", "month_36"] == 50
+    assert said["mrs", "month_6"] == 80
+    assert said["birth_date", None] == 90, "the default of another element stays"
+    assert not {("ck", "baseline"), ("ck", "month_6"), ("sex", None)} & set(said)
+
+
+def test_wrong_demands_are_reported_together_with_lines(tmp_path: Path) -> None:
+    own = """[demanded]
+ck = { month-6 = 80, month_9 = 70, baseline = 101 }
+cks = 90
+sex = { baseline = 90 }
+mrs = "90"
+aldolase = {}
+[demanded.haq]
+month_6 = 8.5
+"""
+    with pytest.raises(Problems) as caught:
+        load_study(written(tmp_path, own))
+    told = [line.strip() for line in str(caught.value).splitlines()[1:]]
+    assert [each.partition(": ")[2] for each in told] == [
+        "demanded.ck: no time point is called 'month-6'; near: month_6, month_60, month_36",
+        "demanded.ck: month_9 has no window in this study; add [visits.month_9]",
+        "demanded.ck: baseline must be a percentage, 0 to 100 (0: not demanded)",
+        "demanded.cks: no element is called 'cks'; near: ck",
+        "demanded.sex: is no observation, so no visit has it; write sex = 90",
+        "demanded.mrs: must be a percentage, 0 to 100 (0: not demanded)",
+        "demanded.aldolase: names no visit; write a percentage, or { baseline = 90, month_6 = 80 }",
+        "demanded.haq: month_6 must be a percentage, 0 to 100 (0: not demanded)",
+    ]
+    lines = [each.partition(":")[0].rpartition(" ")[2] for each in told]
+    assert lines == ["2", "2", "2", "3", "4", "5", "6", "7"]

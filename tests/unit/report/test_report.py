@@ -198,3 +198,18 @@ def test_long_groups_are_cut_on_the_page_and_whole_in_the_table(tmp_path: Path) 
     assert "5 more stand in findings.csv" in report_page(found, given, load_words("en"))
     written = write_report(found, given, tmp_path / "report")
     assert sum(row["rule"] == "M01" for row in read_own_csv(written.csv)) == many
+
+
+def test_what_the_study_demands_stands_beside_what_was_sent() -> None:
+    late = [person(f"P{n}") for n in range(3)]
+    later = [observation("P0", "ck", time_point="month_6", value_number="300", unit="U/L"),
+             observation("P1", "mrs", time_point="month_6", value_number="2", unit="{score}"),
+             observation("P2", "last_contact", value_date="2019-08-01")]  # fmt: skip
+    found = validate(cohort(*late, *later))
+    page = report_page(found, cohort(*late, *later), load_words("en"))
+    table = page[page.index('<section id="demands">') :].partition("</section>")[0]
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in table.split("<tr>")[2:]]
+    cells = [[cell for cell in row.strip().split("|") if cell] for row in rows]
+    ck = next(row for row in cells if row[1] == "Creatine kinase" and row[2] == "month 6")
+    assert ck[3:] == ["2", "1 (50 %)", "0", "1", "80 %, ", "below the demand",
+                      "last contact before: 1"]  # fmt: skip
