@@ -80,6 +80,7 @@ WITH limits AS (
     FROM cases c JOIN observations o USING (site, patient)
     WHERE o.element = 'ck' AND c.sex IN ('female', 'male')
       AND TRY_CAST(o.reference_high AS DOUBLE) > 0
+      AND o.method IS DISTINCT FROM 'imputed_limit' -- which follows the sex that the site sent
     GROUP BY ALL
 ), weighed AS (
     SELECT c.site, c.sex, c.patient, avg(w.kg) AS kg

@@ -27,6 +27,12 @@ class Value:
         limit = self.row.reference_high
         return round(self.number / float(limit), 3) if limit and float(limit) > 0 else None
 
+    @property
+    def imputed(self) -> bool:
+        """Whether nobody sent its upper limit, so that a population's stands in for it."""
+        assays = load_dictionary().value_sets["assay"]
+        return self.row.method in assays.members(imputed=True)
+
 
 def ck_values(facts: Facts) -> list[Value]:
     """All CK values in the dictionary's unit, those with a sure order first by day."""
@@ -115,6 +121,7 @@ def enzyme_columns(
         **_value_columns("ck_baseline", chosen),
         "ck_baseline_choice": chosen.choice if chosen else None,
         "ck_baseline_x_uln": chosen.x_uln if chosen else None,
+        "ck_baseline_imputed": chosen.imputed if chosen else None,
         "ck_baseline_default": _number(variants["before-treatment"]),
         "ck_baseline_window": _number(variants["window"]),
         "ck_baseline_peak": _number(variants["peak"]),
@@ -123,6 +130,7 @@ def enzyme_columns(
         **{f"ck_{name}": _number(each) for name, each in visits.items()},
         **{f"ck_{name}_comparator": each and each.row.comparator for name, each in visits.items()},
         "ck_month_6_x_uln": (found := visits[MONTH_6]) and found.x_uln,
+        "ck_month_6_imputed": found and found.imputed,
     }
 
 

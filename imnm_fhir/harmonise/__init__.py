@@ -11,6 +11,7 @@ from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.harmonise.corrected_rows import Correction
 from imnm_fhir.harmonise.corrections import apply_corrections, refuse_foreign
 from imnm_fhir.harmonise.facts import Work, make_facts
+from imnm_fhir.harmonise.limits import add_upper_limits, note_imputed
 from imnm_fhir.harmonise.origins import cells_of
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.harmonise.patients import Suspect, open_table, refuse_unknown, settle_patients
@@ -88,6 +89,7 @@ def harmonise_tables(
     for work in works:
         _read_time_points(work)
     patients, refused = settle_patients(works)
+    add_upper_limits(works, patients, mapping.cut_off)
     for work in works:
         refuse_unknown(work, {*patients, *known}, refused)
         for fact in work.fitted.plan.facts:
@@ -98,6 +100,7 @@ def harmonise_tables(
     made = {name: _table(name, works, patients, mapping) for name in TABLES}
     for work in works:
         refuse_rows_without_facts(work)
+        note_imputed(work)
         _settle_row_columns(work)
         work.account.close()
     issues = _warnings(mapping, fitted)

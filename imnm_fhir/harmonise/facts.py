@@ -173,12 +173,12 @@ def fact_at(work: Work, fact: FactPlan, row: int) -> Fact:
         time_point = str(cell.fields.get("time_point") or "") or None
     first = work.records[row] if work.records else None
     if time_point is None and fact.by_date_in(work.fitted.plan):
-        first = _date_at(work, fact, row)
+        first = date_at(work, fact, row)
     n = ".".join(part for part in (first, fact.n) if part) or None
     return Fact(fact.element.table, fact.element.name, time_point, n)
 
 
-def _date_at(work: Work, fact: FactPlan, row: int) -> str | None:
+def date_at(work: Work, fact: FactPlan, row: int) -> str | None:
     """The date that tells the row of a series from the others, where it can be read."""
     if "date" in fact.constants:
         return str(fact.constants["date"])

@@ -40,7 +40,10 @@ WITH_UNIT = re.compile(r"(.*?[0-9]) *([^\W\d].*|[%°µ].*)")
 UNIT_MISSING = translatable(
     "the unit is named by neither cell, column, header nor mapping; say unit in the mapping"
 )
-
+LIMIT_UNDECIDED = translatable(
+    "a multiple of an upper limit that depends on the patient's sex or age, which is not known well "
+    "enough; send sex and date of birth, or the limit in that row"
+)
 UNIT_CONFLICT = translatable(
     "names another unit than the column of units does; correct one of them"
 )
@@ -159,13 +162,17 @@ def _with_unit(
         unit = found
     elif unit is None and reading.unit_missing:
         return issue_cell("unit-missing", UNIT_MISSING)
-    value = number.value
-    if unit is not None:
-        by = unit.factor if unit.factor is not None else _limit(reading, given)
-        if isinstance(by, Cell):
-            return by
-        value = convert(value, by) if by != 1 else value
-    return value_cell(_fields(reading, value, number.comparator, unit, words))
+    if unit is None:
+        return value_cell(_fields(reading, number.value, number.comparator, None, words))
+    by = unit.factor if unit.factor is not None else _limit(reading, given)
+    if isinstance(by, Cell):
+        return by
+    value = convert(number.value, by) if by != 1 else number.value
+    fields = _fields(reading, value, number.comparator, unit, words)
+    mark = reading.reference and reading.reference.limits and reading.reference.limits.mark
+    if unit.factor is None and mark:
+        fields |= {"reference_high": convert("1", by), "method": mark}
+    return value_cell(fields)
 
 
 def _unit_of_row(reading: Reading, column: Reading, text: str) -> SourceUnit | Cell:
@@ -187,6 +194,8 @@ def _limit(reading: Reading, given: tuple[Given, ...]) -> Fraction | Cell:
         )
     place = 2 if reading.unit_column else 1
     cell = number_cell(limit, given[place:]) if given[place].text else NOTHING
+    if cell.outcome != VALUE and limit.limits:
+        return issue_cell("limit-missing", LIMIT_UNDECIDED)
     if cell.outcome != VALUE:
         return issue_cell(
             "limit-missing",

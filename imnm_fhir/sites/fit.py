@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from imnm_fhir.sites.faults import Faults, listed, near
 from imnm_fhir.sites.mapping import FILL_IN, SiteFile, SiteMapping
-from imnm_fhir.sites.plan import FilePlan, SitePlan
+from imnm_fhir.sites.plan import MADE, FilePlan, SitePlan
 from imnm_fhir.values import fold
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class TablePlan:
     headers: Mapping[str, str]
     unread: tuple[str, ...]
     _distinct: dict[str, list[str]] = field(default_factory=dict)
+    made: dict[str, list[str]] = field(default_factory=dict)  # columns that the file does not have
 
     def distinct(self, column: str) -> list[str]:
         """The different cells of a column that say something, in the order of their first row."""
@@ -32,8 +33,13 @@ class TablePlan:
         return self._distinct[column]
 
     def cells(self, column: str) -> list[str]:
-        """The cells under a column of the mapping; blank ones where an optional column lacks."""
+        """The cells under a column of the mapping; blank ones where an optional column lacks.
+
+        Until patients are known, `1` stands in for every upper limit that the mapping gives.
+        """
         header = self.headers.get(column)
+        if column.startswith(MADE):
+            return self.made.get(column) or ["1"] * len(self.table.row_numbers)
         if header is None:
             return [""] * len(self.table.row_numbers)
         return self.table.columns[header]
@@ -125,6 +131,8 @@ def _named_columns(plan: FilePlan) -> list[tuple[str, int, bool]]:
             named[who] = (file.line, False)
     for reading in plan.readings:
         for column in reading.columns:
+            if column.startswith(MADE):
+                continue
             named.setdefault(column, (reading.line, reading.optional))
     for column in file.ignore:
         named.setdefault(column, (file.line, True))

@@ -12,6 +12,7 @@ from imnm_fhir.keys import check_site_id
 from imnm_fhir.sites.faults import Faults, Place, key_lines, listed, near
 from imnm_fhir.sites.mapping import FILL_IN, UNMAPPED, Beside, SiteFile, SiteMapping, Style, Target
 from imnm_fhir.sites.section import Section
+from imnm_fhir.sites.upper_limits import read_upper_limit
 from imnm_fhir.terminology import mappings
 from imnm_fhir.values import Unreadable, load_words, read_date
 
@@ -268,6 +269,7 @@ def _target(section: Section, column: str, common: Mapping[str, Any]) -> Target:
         ongoing=section.texts("ongoing"),
         keep=section.text("keep"),
         optional=section.flag("optional") or False,
+        upper_limit=read_upper_limit(section),
         **own,
     )
     section.close()

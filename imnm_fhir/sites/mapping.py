@@ -38,6 +38,17 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class UpperLimit:
+    """The upper limit of normal that holds for a column, as text by sex (`""`: for everybody).
+
+    Without any the limits of a population are imputed.
+    """
+
+    by_sex: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
 class Target:
     """What one column stands for. A column may have several targets.
 
@@ -69,6 +80,7 @@ class Target:
     unmapped: str = "stop"
     optional: bool = False
     style: Style = Style()
+    upper_limit: UpperLimit | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from imnm_fhir.values import DateStyle, Unreadable, canonical_number, fold
 from imnm_fhir.values.dates import ISO_ONLY
 from imnm_fhir.values.words import FoldedWords
 
+MADE = "\0"  # begins the name of a column that no file has
 KINDS = ("number", "date", "boolean", "code", "unit", "text", "element")
 
 
@@ -31,6 +32,26 @@ class SourceUnit:
     factor: Fraction | None = Fraction(1)
 
 
+@dataclass(frozen=True)
+class Limit:
+    """An upper limit of normal in the element's unit, for patients of a sex and below an age in years."""
+
+    value: str
+    sex: str | None = None
+    below_age: int | None = None
+
+
+@dataclass(frozen=True)
+class UpperLimits:
+    """Limits of a column that no file has: the first that fits the patient counts.
+
+    `mark` is the method that says of a value that its limit was imputed; None for the site's own.
+    """
+
+    limits: tuple[Limit, ...]
+    mark: str | None = None
+
+
 @dataclass(frozen=True, eq=False)  # each is itself: two columns may be read alike
 class Reading:
     """How the cells of one column fill one field of a fact.
@@ -41,7 +62,8 @@ class Reading:
     `unit_column`. `reference` is the column of the upper limit that a multiple is turned by.
     `elsewhere` are the words that another target of the same column takes, and
     `free_text_elsewhere` says that another keeps any text: such words are none of this reading's.
-    `takes_titre`: a cell may say `1:320`, which no other column of the fact does.
+    `takes_titre`: a cell may say `1:320`, which no other column of the fact does. `limits`: the
+    column is none of the file's; its cells are the mapping's upper limits.
     """
 
     column: str
@@ -70,6 +92,7 @@ class Reading:
     free_text_elsewhere: bool = False
     optional: bool = False
     takes_titre: bool = False
+    limits: UpperLimits | None = None
 
     def meaning(self, text: str) -> str | None:
         """What the mapping's words say of the text; None where they do not know it."""

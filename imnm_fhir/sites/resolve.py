@@ -12,13 +12,17 @@ from imnm_fhir.sites.plan import FactPlan, FilePlan, Reading, SitePlan
 from imnm_fhir.sites.readings import Context, Source, make_reading, source_beside, source_of
 from imnm_fhir.sites.titres import has_titres
 from imnm_fhir.sites.unit_of import own_unit, source_unit, unit_in_header, wants_unit
+from imnm_fhir.sites.upper_limits import upper_limit_reading
 from imnm_fhir.sites.words import code_values
 from imnm_fhir.units import is_ucum
 from imnm_fhir.values import Unreadable, canonical_number, read_date
 
 CODED = ("code", "boolean", "text")
 FactKey = tuple[str, str | None, str | None, bool]
-NEEDS_LIMIT = 'needs the limit: with = { reference_high = { column = "…", unit = "…" } }'
+NEEDS_LIMIT = (
+    'needs the limit: with = { reference_high = { column = "…", unit = "…" } }, '
+    'or upper_limit = { value = "…", unit = "…" }'
+)
 
 
 def resolve(mapping: SiteMapping, faults: Faults) -> SitePlan:
@@ -135,7 +139,7 @@ def _plan_fact(
     constants = _constants(context, targets, element)
     _check_once(context, sources, constants, element)
     _check_key(context, targets[0], element)
-    readings = _readings(context, sources, element)
+    readings = _readings(context, sources, element, targets)
     _check_split(context, readings, targets)
     if len(sources) == len(readings) and not any(each.carries for each in readings):
         message = f"nothing makes a row of '{name}': no column holds a value of it"
@@ -233,13 +237,23 @@ def _constant(context: Context, name: str, value: str, element: Element) -> obje
     return value == "true" if kind == "boolean" else value
 
 
-def _readings(context: Context, sources: list[Source], element: Element) -> list[Reading]:
+def _readings(
+    context: Context, sources: list[Source], element: Element, targets: list[Target]
+) -> list[Reading]:
     """The readings of a fact; the unit's column and the upper limit go into the numbers' own."""
     made = [make_reading(context, element, element.table, source) for source in sources]
     by_field = {each.field: each for each in made if each}
     unit, limit = by_field.pop("unit", None), by_field.get("reference_high")
     if limit is not None:
         limit = by_field["reference_high"] = _with_unit(context, limit, unit, None, element)
+    for target in targets:
+        taken = limit is not None or any("reference_high" in each.constants for each in targets)
+        if given := upper_limit_reading(context, target, element, taken):
+            limit = given
+    if limit is not None and limit.limits is not None and limit.limits.mark is None:
+        by_field["reference_high"] = (
+            limit  # the site's own holds for every value, a multiple or not
+        )
     for field, each in by_field.items():
         if each.kind == "number" and each is not limit:
             by_field[field] = _with_unit(context, each, unit, limit, element)

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ from imnm_fhir.terminology import load_project, mappings
 STATISTICS = ("patients", "yes", "categories", "listed", "members", "number")
 KEYS = {
     "variable", "statistic", "label", "value", "values", "value_set", "untested", "within",
-    "interval", "notes",
+    "interval", "notes", "notes_where",
 }  # fmt: skip
 LIMIT = re.compile(r"\{([a-z_0-9.]+)\}")
 
@@ -37,6 +37,12 @@ class Declared:
     within: Mapping[str, Any] = field(default_factory=dict)
     interval: bool = False
     notes: tuple[str, ...] = ()
+    notes_where: Mapping[str, str] = field(default_factory=dict)  # note by a column of cases
+
+    def notes_of(self, patients: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+        """The names of its footnotes: those of a column where it holds for a patient."""
+        shown = {name for each in patients for name in self.notes_where if each[name]}
+        return (*self.notes, *(note for name, note in self.notes_where.items() if name in shown))
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class Declaration:
     def variables(self) -> set[str]:
         """The columns of cases that the table reads."""
         within = {row.within["variable"] for row in self.rows if row.within}
-        return within | {row.variable for row in self.rows if row.variable}
+        where = {name for row in self.rows for name in row.notes_where}
+        return within | where | {row.variable for row in self.rows if row.variable}
 
     def note(self, name: str, study: Study, language: str) -> str:
         """A footnote in a language: the text of the study's variant, with the study's limits."""
@@ -92,13 +99,14 @@ def _faults(entry: Mapping[str, Any], notes: Mapping[str, Any]) -> list[str]:
     faults += [f"unknown key {key}" for key in entry if key not in KEYS]
     if entry.get("statistic") not in STATISTICS:
         faults.append(f"statistic is none of {', '.join(STATISTICS)}")
-    for variable in (entry.get("variable"), entry.get("within", {}).get("variable")):
+    where = entry.get("notes_where", {})
+    for variable in (entry.get("variable"), entry.get("within", {}).get("variable"), *where):
         if variable and variable not in case_columns():
             faults.append(f"cases have no column {variable}")
     if entry.get("value_set", "sex") not in load_dictionary().value_sets:
         faults.append(f"no value set is called {entry['value_set']}")
     return faults + [
-        f"no note is called {each}" for each in entry.get("notes", ()) if each not in notes
+        f"no note is called {each}" for each in (*entry.get("notes", ()), *where.values()) if each not in notes
     ]
 
 

@@ -56,7 +56,7 @@ def table1(cases: "pa.Table", study: Study, by: str = "serogroup", language: str
     rows = [
         row
         for declared in declaration.rows
-        for row in rows_of(declared, patients, words, notes.marks(declared.notes))
+        for row in rows_of(declared, patients, words, notes.marks(declared.notes_of(patients[0])))
     ]
     return Table1(
         title=f"{words.word('title')} {title_marks}".strip(),
