@@ -131,7 +131,10 @@ ENZYMES: dict[str, Column] = {
         "before-treatment, treated, never-treated, labelled, or the variant: window, peak",
     ),
     "ck_baseline_x_uln": ("number", "ck_baseline as a multiple of its own upper limit of normal"),
-    "ck_baseline_imputed": ("boolean", "ck_baseline was made of a multiple by an imputed upper limit"),
+    "ck_baseline_imputed": (
+        "boolean",
+        "ck_baseline was made of a multiple by an imputed upper limit",
+    ),
     "ck_baseline_default": ("number", "Baseline CK by the default"),
     "ck_baseline_window": ("number", "First CK in the study's window around the diagnosis"),
     "ck_baseline_peak": ("number", "Highest CK in the study's span around the diagnosis"),
@@ -141,7 +144,10 @@ ENZYMES: dict[str, Column] = {
     **_date("ck_labelled_baseline_date", "ck_labelled_baseline"),
     "ck_max": ("number", f"Highest CK of all, in {CK_UNIT}"),
     "ck_month_6_x_uln": ("number", "ck_month_6 as a multiple of its own upper limit of normal"),
-    "ck_month_6_imputed": ("boolean", "ck_month_6 was made of a multiple by an imputed upper limit"),
+    "ck_month_6_imputed": (
+        "boolean",
+        "ck_month_6 was made of a multiple by an imputed upper limit",
+    ),
 }
 
 TESTS: dict[str, Column] = {

@@ -106,7 +106,9 @@ def _faults(entry: Mapping[str, Any], notes: Mapping[str, Any]) -> list[str]:
     if entry.get("value_set", "sex") not in load_dictionary().value_sets:
         faults.append(f"no value set is called {entry['value_set']}")
     return faults + [
-        f"no note is called {each}" for each in (*entry.get("notes", ()), *where.values()) if each not in notes
+        f"no note is called {each}"
+        for each in (*entry.get("notes", ()), *where.values())
+        if each not in notes
     ]
 
 
