@@ -20,7 +20,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import download, upload
-from benchmarks.data import FOLDER, OTHER_CLIENTS, ROOT, own_environment
+from benchmarks.data import FOLDER, ROOT
+from benchmarks.environments import OTHER_CLIENTS, own_environment
 from benchmarks.server_table import write_page
 from benchmarks.side_by_side import losses, speeds
 
@@ -34,8 +35,8 @@ def main() -> None:
     from servers.fhir_server import start_fhir_server
 
     arguments = _arguments()
-    for client, packages in OTHER_CLIENTS.items():
-        own_environment(client, packages)
+    for client in OTHER_CLIENTS:
+        own_environment(client)
     results: Results = {"date": datetime.now(UTC).date().isoformat(), "processors": os.cpu_count()}
     loads = [os.getloadavg()[1]]
     with tempfile.TemporaryDirectory() as temporary:

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,6 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "build" / "bench"
 BUNDLED = 20_000  # resources that are made into Bundles, for what is too slow for all
-PYRATE = "fhir-pyrate==0.2.6"
-OTHER_CLIENTS = {
-    "fhirpy": ("fhirpy==2.3.1",),
-    "fhir-kindling": ("fhir-kindling==1.0.3", "httpx==0.27.2"),  # httpx 0.28 took away `proxies`
-}
 
 
 @dataclass(frozen=True)
@@ -136,22 +129,6 @@ def compare_with_loop(data: Data) -> None:
             if sorted(map(hash, theirs)) != sorted(map(hash, ours)):
                 raise SystemExit(f"{path.name}: the loop writes other lines than the export")
     shutil.rmtree(place)
-
-
-def pyrate_python() -> Path:
-    """The Python of an environment with fhir-pyrate."""
-    return own_environment("pyrate", (PYRATE,))
-
-
-def own_environment(name: str, packages: Sequence[str]) -> Path:
-    """The Python of an environment of its own with these packages and what they need, made once."""
-    folder = FOLDER / name
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-        (folder / "complete").touch()
-    return python
 
 
 def versions() -> dict[str, str]:

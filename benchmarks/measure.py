@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import Data, pyrate_python
+from benchmarks.data import Data
+from benchmarks.environments import PYRATE, own_environment
 from benchmarks.meter import measured, settle
 
 Work = Callable[[], Any]  # returns how much it did, where that is not all
@@ -271,7 +272,7 @@ PIECES: dict[str, Callable[[Data], Work]] = {
 def measure_pyrate(data: Data) -> dict[str, float]:
     """What fhir-pyrate needs for the Bundles."""
     script = Path(__file__).with_name("pyrate_reader.py")
-    command = [str(pyrate_python()), str(script), *map(str, sorted(data.bundles.iterdir()))]
+    command = [str(own_environment(PYRATE)), str(script), *map(str, sorted(data.bundles.iterdir()))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found

@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.comparisons import ROWS, UP_TO
-from benchmarks.data import FOLDER, ROOT, Data, make, pyrate_python
+from benchmarks.data import FOLDER, ROOT, Data, make
+from benchmarks.environments import PYRATE, own_environment
 from benchmarks.table import write_page
 
 SIZES = (2_000, 20_000, 100_000)
@@ -23,7 +24,7 @@ def main() -> None:
     arguments = _arguments()
     FOLDER.mkdir(parents=True, exist_ok=True)
     if "read_pyrate" in arguments.only:
-        pyrate_python()
+        own_environment(PYRATE)
     for patients in arguments.patients:
         data = Data(patients)
         _say(f"{patients} patients: making the data")

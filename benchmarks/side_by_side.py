@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import OTHER_CLIENTS, own_environment
+from benchmarks.environments import OTHER_CLIENTS, own_environment
 from benchmarks.other_client import TYPES
 from benchmarks.upload import SYSTEM, export, write_site
 from imnm_fhir.server import Connection, connect
@@ -125,7 +125,7 @@ def _upload(
     if client == OURS:
         done = export(url, files, folder / "journal", site, Choices(bundle_size=size), whole=False)
         return done.seconds, done.failed
-    python, script = own_environment(client, OTHER_CLIENTS[client]), "benchmarks/other_client.py"
+    python, script = own_environment(client), "benchmarks/other_client.py"
     command = [python, Path(__file__).parents[1] / script, client, url, folder, str(size), "2"]
     done_there = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.comparisons import GROUPS, Row, Target
-from benchmarks.data import FOLDER, PYRATE, Data, versions
+from benchmarks.data import FOLDER, Data, versions
+from benchmarks.environments import PYRATE, pinned
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 HEADER = "| | resources/s | seconds | processor s | memory, MB | beside | target |"
@@ -33,7 +34,7 @@ def _machine() -> str:
     today = datetime.now(UTC).date().isoformat()
     return (
         f"{today}; {platform.system()} on {platform.machine()}, {_processor()}, {os.cpu_count()} "
-        f"processors, {memory:.0f} GB, load {os.getloadavg()[1]:.1f} at the end; {named}, {PYRATE}."
+        f"processors, {memory:.0f} GB, load {os.getloadavg()[1]:.1f} at the end; {named}, {pinned(PYRATE)}."
     )
 
 

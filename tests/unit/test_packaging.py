@@ -75,10 +75,13 @@ def test_wheel_is_for_every_machine(wheel: zipfile.ZipFile) -> None:
     assert str(wheel.filename).endswith("-py3-none-any.whl")
 
 
-def test_lock_names_no_host_and_hashes_everything(repository: Path, locked: list[Locked]) -> None:
-    text = (repository / "requirements.lock").read_text("utf-8")
-    assert not re.search(r"://|^--|index", re.sub(r"--hash=sha256:\w+", "", text), re.MULTILINE)
-    assert [str(entry.requirement) for entry in locked if not entry.hashes] == []
+def test_locks_name_no_host_and_hash_everything(repository: Path) -> None:
+    locks = [repository / "requirements.lock", *(repository / "benchmarks/locks").glob("*.lock")]
+    assert len(locks) == 4
+    for lock in locks:
+        text = re.sub(r"--hash=sha256:\w+", "", lock.read_text("utf-8"))
+        assert not re.search(r"://|^--|index", text, re.MULTILINE), lock
+        assert [str(entry.requirement) for entry in read_lock(lock) if not entry.hashes] == []
 
 
 def test_lock_holds_what_the_project_asks_for(
