@@ -25,6 +25,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.owner import make_private_file
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -49,17 +50,21 @@ def unescape_cell(text: str) -> str:
 
 
 @contextmanager
-def replace_atomically(path: Path) -> Iterator[Path]:
+def replace_atomically(path: Path, private: bool = False) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` when all went well.
 
-    On any error, Ctrl-C included, the unfinished file is removed and the old one stays as it was.
+    A `private` file is there already, empty, and its owner's alone from its first byte on; any other
+    keeps the permissions of the file that it replaces. On any error, Ctrl-C included, the unfinished
+    file is removed and the old one stays as it was.
     Raises `ImnmFhirError` where the disk is full or the place cannot be written to.
     """
     target = Path(os.path.realpath(path))  # a link stays a link
     unfinished = target.with_name(f".{target.stem}.{token_hex(4)}.part{target.suffix}")
     try:
+        if private:
+            make_private_file(unfinished)
         yield unfinished
-        if target.exists():
+        if target.exists() and not private:
             shutil.copymode(target, unfinished)
         os.replace(unfinished, target)
     except OSError as error:
@@ -158,13 +163,16 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]], private: bool = False
+) -> None:
     """Write a UTF-8 CSV file with a byte order mark, which Excel needs to show accents.
 
+    A `private` one is its owner's alone.
     None becomes a blank cell, booleans `true` and `false`, dates ISO, Decimal its plain text.
     """
     with (
-        replace_atomically(path) as unfinished,
+        replace_atomically(path, private) as unfinished,
         unfinished.open("w", encoding="utf-8-sig", newline="") as lines,
     ):
         writer = csv.writer(lines)
@@ -219,12 +227,14 @@ def read_own_csv(path: Path) -> list[dict[str, str]]:
 
 
 def write_excel(
-    path: Path, sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[Cell]]]]
+    path: Path,
+    sheets: Mapping[str, tuple[Sequence[str], Iterable[Sequence[Cell]]]],
+    private: bool = False,
 ) -> None:
     """Write an Excel workbook, one sheet per entry: bold frozen header, filter, fitting widths.
 
-    A number of more than 15 digits is written as text, since Excel would change it. Raises
-    `ImnmFhirError` where a sheet has more rows, or a cell more text, than Excel holds.
+    A `private` one is its owner's alone. A number of more than 15 digits is written as text, since
+    Excel would change it. Raises `ImnmFhirError` where a sheet has more rows, or a cell more text, than Excel holds.
     """
     from openpyxl import Workbook
 
@@ -246,17 +256,19 @@ def write_excel(
             _write_sheet(made.create_sheet(title), cells)
         return made
 
-    save_workbook(path, book)
+    save_workbook(path, book, private)
 
 
-def save_workbook(path: Path, make: "Callable[[], Workbook]") -> None:
+def save_workbook(path: Path, make: "Callable[[], Workbook]", private: bool = False) -> None:
     """Make a workbook of openpyxl and put it into the place of `path` in one step.
+
+    A `private` one is its owner's alone.
 
     Raises `ImnmFhirError` where the disk is full or the place cannot be written to; openpyxl fills
     files of its own in the temporary folder first.
     """
     try:
-        with replace_atomically(path) as unfinished:
+        with replace_atomically(path, private) as unfinished:
             _save(make, unfinished)
     except OSError as error:
         _drop_half_written(error)

@@ -102,7 +102,8 @@ class Element:
     """One common data element.
 
     `type` is one of `TYPES`; `unit` is UCUM; `units` are those kept unconverted (assay units that
-    convert to nothing, units of doses); `enzyme` says that IU is read as U; `graded` that a `+` or
+    convert to nothing, units of doses); `other_units` are those in which it is often written, too, and
+    which evidence of a missing unit tries; `enzyme` says that IU is read as U; `graded` that a `+` or
     `-` may follow. `names` are headers of its value, `column_names` those of its other columns.
     `codings` are written in this order, the project's own last; `accepted` are those read.
     """
@@ -118,6 +119,7 @@ class Element:
     column_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unit: str | None = None
     units: tuple[str, ...] = ()
+    other_units: tuple[str, ...] = ()
     enzyme: bool = False
     graded: bool = False
     range: Range | None = None

@@ -31,12 +31,14 @@ from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.terminology import Coding, load_codes, load_project, mappings, parse_coding
 
 ELEMENT_KEYS = (
-    "definition", "type", "labels", "names", "columns", "codes", "also", "unit", "units", "enzyme",
+    "definition", "type", "labels", "names", "columns", "codes", "also", "unit", "units", "other_units",
+    "enzyme",
     "graded", "range", "value_set", "category", "key", "reported", "group", "source",
 )  # fmt: skip
 CODE_KEYS = ("definition", "labels", "codes", "also")
 KINDS: dict[str, type] = {
     "definition": str, "labels": dict, "names": list, "columns": dict, "also": list, "units": list,
+    "other_units": list,
     "range": dict, "takes": list, "usages": list,
 }  # fmt: skip
 SET_KEYS = ("definition", "local", "system", "codes", "usages")
@@ -220,6 +222,7 @@ def _element(name: str, table: str, raw: Raw) -> Element:
         column_names={column: tuple(names) for column, names in raw.get("columns", {}).items()},
         unit=raw.get("unit"),
         units=tuple(raw.get("units", [])),
+        other_units=tuple(raw.get("other_units", [])),
         enzyme=raw.get("enzyme", False),
         graded=raw.get("graded", False),
         range=_range(raw.get("range")),
@@ -249,9 +252,10 @@ def _element_faults(each: Element, table: Table, sets: Mapping[str, ValueSet]) -
 
     if each.type not in TYPES:
         yield f"type '{each.type}' is none of {', '.join(TYPES)}"
-    for unit in (each.unit, *each.units):
+    for unit in (each.unit, *each.units, *each.other_units):
         if unit is not None and not is_ucum(unit):
             yield f"unit '{unit}' is not UCUM"
+    yield from _other_unit_faults(each)
     if each.value_set and each.value_set not in sets:
         yield f"no value set is called '{each.value_set}'"
     if (each.type == "code") != bool(each.value_set) and each.type != "event":
@@ -267,6 +271,17 @@ def _element_faults(each: Element, table: Table, sets: Mapping[str, ValueSet]) -
     category = (load_project().system("observation-category"), each.category)
     if (each.table == "observations" or each.category) and category not in load_codes():
         yield f"category '{each.category}' is no observation category"
+
+
+def _other_unit_faults(each: Element) -> Iterator[str]:
+    """What `other_units` measure must become the element's own unit."""
+    from imnm_fhir.units import factor
+
+    for unit in each.other_units:
+        try:
+            factor(unit, each.unit or "")
+        except ImnmFhirError as error:
+            yield f"other_units: {error}"
 
 
 def _check_together(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -20,18 +21,30 @@ from imnm_fhir.queries.listing import Listed, write_lists
 from imnm_fhir.queries.locate import locate
 from imnm_fhir.queries.log import Entry, Log, append
 from imnm_fhir.queries.model import ASKED_AGAIN, Query, Target, fingerprint
-from imnm_fhir.queries.states import Round, State, last_judged, settle
+from imnm_fhir.queries.states import Round, State, last_judged, settle, states_of_other
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a round came to: the list, how many were held back, and the state of every query."""
+    """What a round came to: the list, how many were held back, and the state of every query.
+
+    `known` are the queries that were asked before this round; `before` the states after the last
+    validation of another delivery, None where this is the first.
+    """
 
     log: Log
     listed: tuple[Listed, ...]
     held_back: int
     states: Mapping[str, State]
     code: str
+    known: frozenset[str] = frozenset()
+    before: Mapping[str, State] | None = None
+    neutral: bool = False
+
+    @cached_property
+    def listed_ids(self) -> frozenset[str]:
+        """The queries that stand in the list."""
+        return frozenset(each.query.id for each in self.listed)
 
     def lines(self) -> list[str]:
         """The counts, a line each; no patient is named."""
@@ -91,6 +104,7 @@ def ask(
     """
     asking = asking or load_asking()
     log = open_log(log, cohort.sites[0])
+    before = states_of_other(log, delivery_id(cohort.manifest))
     asked, standing = asked_entries(log), standing_answers(log)
     found = {each.id: each for each in queries_of(validation, cohort, language, set(asked), asking)}
     found |= _of_consortium(asked, found, cohort)
@@ -108,7 +122,9 @@ def ask(
                any(one["event"] == "proposed" for one in said.get(each.id, ())))
         for each in kept
     )  # fmt: skip
-    return Asked(log, listed, len(wanted) - len(kept), states, code)
+    return Asked(
+        log, listed, len(wanted) - len(kept), states, code, frozenset(asked), before, neutral
+    )
 
 
 def write_queries(asked: Asked, folder: Path, language: str, neutral: bool) -> tuple[Path, Path]:

@@ -84,8 +84,8 @@ def csv_lines(columns: tuple[str, ...], rows: list[Row]) -> list[str]:
 
 
 def write_audit(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
-    """Write a table as CSV, or as a workbook where the name says so."""
+    """Write a table as CSV, or as a workbook where the name says so; it is its owner's alone."""
     if path.suffix.lower() == ".xlsx":
-        write_excel(path, {"audit": (columns, rows)})
+        write_excel(path, {"audit": (columns, rows)}, private=True)
     else:
-        write_csv(path, columns, rows)
+        write_csv(path, columns, rows, private=True)

@@ -2,16 +2,24 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Rule, Validation
-from imnm_fhir.issues import KINDS
+from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.queries.configuration import Asking, ColumnCause, load_asking
 from imnm_fhir.queries.evidence import cell_evidence, column_evidence, question_of
 from imnm_fhir.queries.found import Found, Ident, ident
 from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Query, Target, fingerprint, query_id
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A question, and the findings that its answer settles, the leading one first."""
+
+    query: Query
+    findings: tuple[Issue, ...]
 
 
 def queries_of(
@@ -21,7 +29,18 @@ def queries_of(
     known: Collection[str] = (),
     asking: Asking | None = None,
 ) -> list[Query]:
-    """Every question that a validation leads to, what matters first; `known` are ids asked before.
+    """Every question that a validation leads to: those of `causes_of`."""
+    return [each.query for each in causes_of(validation, cohort, language, known, asking)]
+
+
+def causes_of(
+    validation: Validation,
+    cohort: Cohort,
+    language: str = "en",
+    known: Collection[str] = (),
+    asking: Asking | None = None,
+) -> list[Cause]:
+    """Every cause that a site can be asked about, what matters first; `known` are ids asked before.
 
     A cause in many rows of one column is one question about the column. Several rules that stand at
     one cell, or read the same cells, or read a cell that is impossible by itself, are one question.
@@ -31,8 +50,15 @@ def queries_of(
     found = list(_found(validation, cohort, asking))
     columns, left = _columns(found, asking, cohort, language, rules)
     groups = _grouped(_told_apart(left), known)
-    made = columns + [_query(each, asking, language, rules, known) for each in groups]
-    return sorted(made, key=lambda each: _rank(each, asking, list(rules)))
+    made = columns + [
+        Cause(_query(each, asking, language, rules), _findings(each)) for each in groups
+    ]
+    order = {rule: place for place, rule in enumerate(rules)}
+    return sorted(made, key=lambda each: _rank(each.query, asking, order))
+
+
+def _findings(group: Iterable[Found]) -> tuple[Issue, ...]:
+    return tuple(each.finding for each in group)
 
 
 def _found(validation: Validation, cohort: Cohort, asking: Asking) -> Iterable[Found]:
@@ -62,7 +88,7 @@ def _columns(
     cohort: Cohort,
     language: str,
     rules: Mapping[str, Rule],
-) -> tuple[list[Query], list[Found]]:
+) -> tuple[list[Cause], list[Found]]:
     """The questions about whole columns, and the findings that are left."""
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
     causes: dict[tuple[object, ...], ColumnCause] = {}
@@ -81,14 +107,15 @@ def _columns(
         )
         groups[key].append(each)
         causes[key] = cause
-    queries: list[Query] = []
+    made: list[Cause] = []
     taken: set[int] = set()
     for key, group in groups.items():
         rows = sorted({one.own.row or 0 for one in group})
         if len(rows) >= causes[key].rows:
-            queries.append(_column_query(group, rows, causes[key], asking, cohort, language, rules))
+            query = _column_query(group, rows, causes[key], asking, cohort, language, rules)
+            made.append(Cause(query, _findings(group)))
             taken |= {id(one) for one in group}
-    return queries, [each for each in found if id(each) not in taken]
+    return made, [each for each in found if id(each) not in taken]
 
 
 def _column_query(
@@ -196,7 +223,6 @@ def _query(
     asking: Asking,
     language: str,
     rules: Mapping[str, Rule],
-    known: Collection[str],
 ) -> Query:
     lead = group[0]
     targets = _different(each for one in group for each in one.targets)
@@ -225,10 +251,9 @@ def _different(targets: Iterable[Target]) -> tuple[Target, ...]:
     return tuple(found.values())
 
 
-def _rank(query: Query, asking: Asking, order: Sequence[str]) -> tuple[object, ...]:
+def _rank(query: Query, asking: Asking, order: Mapping[str, int]) -> tuple[object, ...]:
     """Eligibility before serogroup before dates, and so on; within a topic, columns and gravest first."""
-    rule = query.rules[0].partition(".")[0]
-    place = order.index(rule) if rule in order else -1
+    place = order.get(query.rules[0].partition(".")[0], -1)
     kind = KINDS.index(query.kind)
     return (
         asking.order.index(query.topic),

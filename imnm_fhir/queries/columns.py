@@ -51,6 +51,23 @@ STATE_WORDS = {
     "miscorrected": translatable("asked again: the correction is not plausible either"),
     "conflict": translatable("asked again: answers or sources contradict each other"),
 }
+WHY = {  # what lies behind a state, where the answer does not say it
+    ("closed", "source"): translatable("not found any more"),
+    ("closed", "corrected at the source"): translatable("corrected at the source"),
+    ("conflict", "answers"): translatable("two answers contradict each other"),
+    ("conflict", "source"): translatable("the source says something else by now"),
+    ("answered", "not applied yet"): translatable("the answer is not put on top of the source yet"),
+    ("answered", "next delivery"): translatable("waits for the next delivery"),
+    ("answered", "other delivery"): translatable("this delivery does not hold its row"),
+    ("answered", "mapping"): translatable("waits for the mapping of the site"),
+    ("miscorrected", "unreadable"): translatable("the new value cannot be read"),
+    ("miscorrected", "not plausible"): translatable("the new value breaks a rule"),
+    ("re-opened", "row not found"): translatable("its row is not found any more"),
+    ("re-opened", "found again"): translatable("found again after it was settled"),
+    ("re-opened", "the consortium asks on"): translatable("the consortium asks on"),
+    ("re-opened", "not fixed at the source"): translatable("not fixed at the source"),
+    ("re-opened", "a value changed"): translatable("a value that the rules read has changed"),
+}
 WHOLE_COLUMN = translatable("the whole column")
 
 

@@ -4,16 +4,17 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from statistics import median
 from typing import Any
 
 from imnm_fhir.cohort import Cohort
-from imnm_fhir.findings import Finding, Rule, number_text
+from imnm_fhir.findings import Finding, Rule
 from imnm_fhir.issues import Issue
 from imnm_fhir.languages import translate
 from imnm_fhir.queries.found import Found
 from imnm_fhir.queries.model import Target
-from imnm_fhir.values import Unreadable, read_number
+from imnm_fhir.queries.unit_evidence import cell_unit_evidence, unit_evidence
+
+UNIT_RULES = ("unit-missing", "unknown-unit", "unit-conflict", "unit")
 
 
 @cache
@@ -42,8 +43,11 @@ def cell_evidence(
     rules: Mapping[str, Rule],
 ) -> str:
     """What the rules say of the cells, and what stands in the others that they read."""
-    said = [_said(each, language, rules) for each in findings]
-    others = [f"{each.said}: {each.word or '-'}" for each in targets[1:]]
+    asked = list(findings)
+    said = [_said(each, language, rules) for each in asked]
+    if any(each.rule in UNIT_RULES for each in asked):
+        said += cell_unit_evidence(targets[0], language)
+    others = [f"{each.said(language)}: {each.word or '-'}" for each in targets[1:]]
     return "; ".join(dict.fromkeys([*said, *others]))
 
 
@@ -57,26 +61,15 @@ def _said(finding: Issue, language: str, rules: Mapping[str, Rule]) -> str:
 def column_evidence(
     found: Sequence[Found], cohort: Cohort, language: str, rules: Mapping[str, Rule], numeric: bool
 ) -> str:
-    """How many rows of the column are affected, and where their numbers lie if they matter."""
+    """How many rows of the column are affected, and what their numbers would be in which unit."""
     own = found[0].own
     rows = len({each.own.row for each in found})
     in_all = _rows_of(cohort, own)
     said = [
         translate("{rows} of {all} rows are affected", language, rows=rows, all=max(in_all, rows))
     ]
-    numbers = sorted(each for each in (_number(one.own.word) for one in found) if each is not None)
-    if numbers and numeric:
-        said.append(
-            translate(
-                "{count} of {rows} values lie between {low} and {high}, half of them below {middle}",
-                language,
-                count=len(numbers),
-                rows=rows,
-                low=number_text(numbers[0]),
-                high=number_text(numbers[-1]),
-                middle=number_text(median(numbers)),
-            )
-        )
+    if numeric:
+        said += unit_evidence([each.own for each in found], language)
     said += [_said(each.finding, language, rules) for each in found[:1]]
     return "; ".join(said)
 
@@ -89,14 +82,3 @@ def _rows_of(cohort: Cohort, own: Target) -> int:
         for source in about.get("sources") or []
         if source["file"] == own.file and source.get("sheet") == own.sheet
     )
-
-
-def _number(word: str | None) -> float | None:
-    """The number that a cell seems to hold; for a range of many cells this is near enough."""
-    if word is None:
-        return None
-    plain = word.replace(".", "").replace(",", ".") if "," in word else word
-    try:
-        return float(read_number(plain).value)
-    except Unreadable:
-        return None

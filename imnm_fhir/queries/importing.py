@@ -201,18 +201,23 @@ def _cell(row: FilledRow, question: Entry) -> Target:
     chosen = row.text("cell")
     if not chosen or query.rows:
         return query.target
-    for name in ("said", "column"):  # a column's name alone only where it names one cell
-        found = {
-            target.key: target
-            for target in query.targets
-            if fold(getattr(target, name) or "") == fold(chosen)
-        }
+    for names in (_said, _column):  # a column's name alone only where it names one cell
+        found = {each.key: each for each in query.targets if fold(chosen) in names(each)}
         if len(found) == 1:
             return next(iter(found.values()))
     choices = {each for language in known_languages() for each in cell_words(query, language)}
     raise _Refused(
         f"the cell is none of this query's; choose one of {len(choices)} in the drop-down"
     )
+
+
+def _said(target: Target) -> set[str]:
+    """The cell as a list in any language names it."""
+    return {fold(target.said(language)) for language in known_languages()}
+
+
+def _column(target: Target) -> set[str]:
+    return {fold(target.column)} if target.column else set()
 
 
 def _check(answer: str, new: str, question: Entry, cell: Target) -> None:

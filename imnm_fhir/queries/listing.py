@@ -80,14 +80,18 @@ def columns_of(rows: Sequence[Row]) -> list[str]:
 def write_lists(
     folder: Path, listed: Sequence[Listed], code: str, language: str, neutral: bool = False
 ) -> tuple[Path, Path]:
-    """Write queries.xlsx and queries.csv into `folder`; their paths. They identify patients."""
+    """Write queries.xlsx and queries.csv into `folder`; their paths.
+
+    They identify patients, and are their owner's alone.
+    """
     rows = list_rows(listed, code, language, neutral)
     names, titles = columns_of(rows), headings(language)
     paths = (folder / "queries.xlsx", folder / "queries.csv")
-    save_workbook(paths[0], lambda: _workbook(paths[0], listed, rows, names, language))
-    write_csv(
-        paths[1], [titles[name] for name in names], [[row[name] for name in names] for row in rows]
+    save_workbook(
+        paths[0], lambda: _workbook(paths[0], listed, rows, names, language), private=True
     )
+    cells = [[row[name] for name in names] for row in rows]
+    write_csv(paths[1], [titles[name] for name in names], cells, private=True)
     return paths
 
 
@@ -159,7 +163,7 @@ def cell_words(query: Query, language: str) -> list[str]:
     """The cells that a new value may be for, that of the question first."""
     if query.rows:
         return [translate(WHOLE_COLUMN, language)]
-    return list(dict.fromkeys(each.said for each in query.targets if each.column))
+    return list(dict.fromkeys(each.said(language) for each in query.targets if each.column))
 
 
 def _column(lists: Any, title: str, words: Sequence[str]) -> str:

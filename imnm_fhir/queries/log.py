@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.owner import make_private_file, make_private_folder, user_name
+from imnm_fhir.owner import make_private_folder, user_name
 from imnm_fhir.written import alone_in, replace_atomically
 
 LOG = "log.jsonl"
@@ -150,8 +150,7 @@ def _linked(log: Log, new: Iterable[Mapping[str, Any]]) -> list[Entry]:
 
 def _write(path: Path, entries: Iterable[Entry]) -> None:
     text = "".join(f"{_text(each)}\n" for each in entries)
-    with replace_atomically(path) as unfinished:
-        make_private_file(unfinished)
+    with replace_atomically(path, private=True) as unfinished:
         unfinished.write_text(text, "utf-8")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from imnm_fhir.cohort.cells import REASON_OF
 from imnm_fhir.keys import row_key
+from imnm_fhir.languages import translate
 
 ANSWERS = ("corrected", "confirmed", "not-available", "not-our-patient", "fixed-in-source")
 PROPOSAL_ANSWERS = ("accepted", "declined")  # of what the consortium proposes
@@ -42,16 +43,12 @@ class Target:
         key = (self.table, self.element, self.time_point, self.n, last)
         return key if self.only is None else (*key, self.only)
 
-    @property
-    def said(self) -> str:
+    def said(self, language: str) -> str:
         """The cell as the list names it: `Symptombeginn, ck.csv row 4`."""
-        where = " ".join(
-            each for each in (self.file, f"[{self.sheet}]" if self.sheet else None) if each
-        )
-        row = f"row {self.row}" if self.row else ""
-        return ", ".join(
-            each for each in (self.column or self.element, f"{where} {row}".strip()) if each
-        )
+        where = [self.file, f"[{self.sheet}]" if self.sheet else None]
+        where += [translate("row {row}", language, row=self.row) if self.row else None]
+        parts = [self.column or self.element, " ".join(each for each in where if each)]
+        return ", ".join(each for each in parts if each)
 
     def record(self) -> dict[str, object]:
         """As plain data, without what is not known."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError, UsageError
-from imnm_fhir.owner import make_private_file
 from imnm_fhir.queries.answers import asked_entries, standing_answers
 from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Query, query_id
@@ -133,8 +132,7 @@ def write_packet(packet: Packet, path: Path) -> None:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         **vars(packet),
     }
-    with replace_atomically(path) as unfinished:
-        make_private_file(unfinished)
+    with replace_atomically(path, private=True) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 

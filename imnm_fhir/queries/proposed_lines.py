@@ -67,6 +67,6 @@ def write_mapping_lines(log: Log) -> int:
     """Write the proposals into the log's folder; how many there are. No file where there is none."""
     lines = mapping_lines(log)
     if lines:
-        with replace_atomically(log.folder / FILE) as unfinished:
+        with replace_atomically(log.folder / FILE, private=True) as unfinished:
             unfinished.write_text(HEAD + "\n".join(["", *lines, ""]), "utf-8")
     return len(lines)

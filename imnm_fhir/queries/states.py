@@ -41,6 +41,14 @@ def states_before(log: Log) -> dict[str, State]:
     return {name: (each[0], each[1]) for name, each in (last or {}).get("states", {}).items()}
 
 
+def states_of_other(log: Log, delivery: str) -> dict[str, State] | None:
+    """The states that the last validation of another delivery left; None where there was none."""
+    others = [each for each in log.of("judged") if each["delivery"] != delivery]
+    if not others:
+        return None
+    return {name: (each[0], each[1]) for name, each in others[-1]["states"].items()}
+
+
 def settle(
     this: Round, asked: Mapping[str, Entry], standing: Mapping[str, Standing], log: Log
 ) -> dict[str, State]:

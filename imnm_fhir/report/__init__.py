@@ -5,7 +5,6 @@ identifies patients.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,8 +84,8 @@ def write_report(
     )
     _write_text(written.note, words("folder_note"))
     _write_text(written.page, page)
-    write_csv(written.csv, FINDING_COLUMNS, finding_rows(validation, words))
-    write_excel(written.excel, sheets(validation, words))
+    write_csv(written.csv, FINDING_COLUMNS, finding_rows(validation, words), private=True)
+    write_excel(written.excel, sheets(validation, words), private=True)
     _write_parquet(written.parquet, finding_rows(validation, words))
     if written.outcomes:
         _write_json(written.outcomes, outcome_bundle(validation, words))
@@ -94,9 +93,6 @@ def write_report(
         _write_json(written.previous, before)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     _write_json(written.json, findings_record(validation, cohort, at))
-    for path in vars(written).values():
-        if path:
-            os.chmod(path, 0o600)
     return written
 
 
@@ -113,7 +109,7 @@ def _previous(chosen: Path | None, folder: Path, cohort: Cohort) -> Mapping[str,
 
 
 def _write_text(path: Path, text: str) -> None:
-    with replace_atomically(path) as unfinished:
+    with replace_atomically(path, private=True) as unfinished:
         unfinished.write_text(text, "utf-8")
 
 
@@ -128,5 +124,5 @@ def _write_parquet(path: Path, rows: Iterable[Sequence[Cell]]) -> None:
     kinds = {name: pa.int32() if name == "row" else pa.string() for name in FINDING_COLUMNS}
     found = [dict(zip(FINDING_COLUMNS, row, strict=True)) for row in rows]
     table = pa.Table.from_pylist(found, schema=pa.schema(list(kinds.items())))
-    with replace_atomically(path) as unfinished:
+    with replace_atomically(path, private=True) as unfinished:
         pq.write_table(table, unfinished, compression="zstd")

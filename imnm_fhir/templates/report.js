@@ -4,10 +4,11 @@
   if (!tools) return;
   const fold = text => text.toLowerCase().normalize("NFD").replace(/[\u0300-\u036f]/g, "");
   const groups = [...document.querySelectorAll(".group")].map(section => {
-    const head = fold(section.querySelector("h3").textContent);
-    const rows = [...section.querySelectorAll("tbody tr")];
+    const head = fold([...section.children].filter(each => each.matches("h4, p, ul")).map(each => each.textContent).join(" "));
+    const rows = [...section.querySelectorAll("tbody.unit")];
     return { section, head, kind: section.dataset.kind, rows };
   });
+  const topics = [...document.querySelectorAll(".topic")];
   const texts = new WeakMap();
   const textOf = (row, head) => {
     if (!texts.has(row)) texts.set(row, head + " " + fold(row.textContent));
@@ -31,6 +32,7 @@
       section.hidden = !some;
       shown += some;
     }
+    for (const each of topics) each.hidden = !each.querySelector(".group:not([hidden])");
     said.textContent = said.dataset.text.replace("{count}", shown).replace("{all}", all);
   };
   let waiting;

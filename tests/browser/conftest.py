@@ -82,9 +82,9 @@ class Browser:
         ]
 
     def shown_rows(self) -> list[str]:
-        """The texts of the rows of findings that can be seen."""
+        """The texts of the units of findings that can be seen."""
         rows: list[str] = self.run(
-            "return [...document.querySelectorAll('.group tbody tr')]"
+            "return [...document.querySelectorAll('.group tbody.unit')]"
             ".filter(row => row.checkVisibility()).map(row => row.textContent)"
         )
         return rows

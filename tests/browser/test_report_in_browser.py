@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imnm_fhir.report.page import MOST_ROWS, report_page
+from imnm_fhir.report.causes import MOST_UNITS
+from imnm_fhir.report.page import report_page
 from imnm_fhir.report.words import load_words
 from imnm_fhir.validation import validate
 from tests.browser.conftest import Browser
@@ -143,5 +144,5 @@ def test_fifty_thousand_findings_are_summarised(browser: Browser, tmp_path: Path
     page.write_text(report_page(replace(found, findings=many), given, load_words("en")), "utf-8")
     assert page.stat().st_size < 20_000_000
     browser.open(page)
-    assert 0 < len(browser.shown_rows()) <= MOST_ROWS
+    assert 0 < len(browser.shown_rows()) <= MOST_UNITS
     assert "stand in findings.csv" in browser.run("return document.body.textContent")

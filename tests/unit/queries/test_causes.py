@@ -32,7 +32,8 @@ def test_a_missing_unit_in_forty_rows_is_one_question_about_the_column() -> None
     assert query.question == "In which unit are the values of this column written?"
     assert query.evidence is not None
     assert query.evidence.startswith(
-        "40 of 50 rows are affected; 40 of 40 values lie between 6 and 123"
+        "40 of 50 rows are affected; 30 of 40 values lie between 21 and 108; "
+        "in ukat/L they would be 1\u202f260 to 6\u202f480 U/L"
     )
 
 
