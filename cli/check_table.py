@@ -26,16 +26,23 @@ def command(
     Needs no patient data and no mapping.
     Exit code 0: nothing contradicts itself; 1: something does.
     """
-    from imnm_fhir.aggregates import check_table, write_contradictions
+    from imnm_fhir.aggregates import check_rows, is_checked, read_rows, write_contradictions
 
-    found, rows, sign = check_table(file, decimal, sheets or None)
+    rows, sign = read_rows(file, decimal, sheets or None)
+    found = check_rows(rows)
     certain = [each for each in found if each.certain]
     for each in found:
         click.echo(each.line() if each.certain else f"note: {each.line()}")
     if out:
         write_contradictions(found, out)
     voice.say(f"decimal sign: {'comma' if sign == ',' else 'point'}")
+    left = sum(not is_checked(row) for row in rows)
+    if left:
+        voice.say(
+            f"{left} of {len(rows)} numbers have nothing to be compared with (a mean, a count without N)"
+        )
+    lines = len({(row.sheet, row.row) for row in rows})
     contradictions = "1 contradiction" if len(certain) == 1 else f"{len(certain)} contradictions"
-    click.echo(f"{rows} rows checked: {contradictions}, {len(found) - len(certain)} notes")
+    click.echo(f"{lines} rows checked: {contradictions}, {len(found) - len(certain)} notes")
     if certain:
         sys.exit(1)

@@ -30,7 +30,6 @@ LETTERS_AT_END = re.compile(r"(?<=[\d)%\]])\s?\^?[a-h](?:\s?,\s?[a-h])*$")
 LETTER_INSIDE = re.compile(r"(?<=\d)\^?[a-h](?=\s*[(\[])")
 DIGIT_AT_END = re.compile(r"(?<=[)\]])\^?\d$")  # a raised digit that lost its place
 WORDS_IN_BRACKETS = re.compile(r"([(\[])\s*[^\W\d_][^\d(\[<>]*?(?=[<>]?\s*[-−]?\d)")
-NO_SHARE = re.compile(r"(?<=\d)\s*[(\[]\s*[-–—−]\s*%?\s*[)\]]$")  # 0 (-)
 UNIT_BEFORE = re.compile(r"(?<=\d)\s+[^\W\d_][^\s\d([]*(?=\s*[(\[])")
 UNIT_AFTER = re.compile(r"(?<=[\d)\]])\s+[^\W\d_][^\d([]*$")
 
@@ -47,6 +46,7 @@ SPREAD = re.compile(
     rf"(?P<median>{NUMBER})\s*[(\[]\s*(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})\s*[)\]]"
 )
 RANGE = re.compile(rf"[(\[]?\s*(?P<low>{NUMBER}){DASH}(?P<high>{NUMBER})\s*[)\]]?")
+NO_SHARE = re.compile(rf"(?P<n>{NUMBER})\s*[(\[]\s*[-–—−]\s*%?\s*[)\]]")  # 0 (-)
 DEVIATION = re.compile(rf"{NUMBER}\s*(?:±|\+/[-−]|\+-)\s*{NUMBER}")
 BARE = re.compile(rf"[<>=≤≥~]?\s*(?:{NUMBER}|[.,]\d+)")
 SMALL = re.compile(r"[<>≤≥=~]|0?[.,]")
@@ -98,6 +98,8 @@ def read_cell(text: str, sign: str, kinds: Collection[str]) -> Said | None:
         return {"percent": found} if (found := percent(match["percent"])) else None
     if match := SPREAD.fullmatch(plain):
         return _spread(match, sign, kinds)
+    if match := NO_SHARE.fullmatch(plain):
+        return None if whole(match["n"]) is None else {"n": whole(match["n"])}
     if DEVIATION.fullmatch(plain):
         return {}
     if match := PAIR.fullmatch(plain):
@@ -109,7 +111,7 @@ def read_cell(text: str, sign: str, kinds: Collection[str]) -> Said | None:
 
 def _without_words(plain: str) -> str:
     """`n = 13 (IQR 5-8) U/L` as `13 (5-8)`."""
-    plain = NO_SHARE.sub("", re.sub(r"^[nN]\s*=\s*", "", plain))
+    plain = re.sub(r"^[nN]\s*=\s*", "", plain)
     return UNIT_AFTER.sub("", UNIT_BEFORE.sub("", WORDS_IN_BRACKETS.sub(r"\1", plain))).strip()
 
 

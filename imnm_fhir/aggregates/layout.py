@@ -64,8 +64,8 @@ class Block:
         if column.name or column.field or column.total is not None:
             return True
         cells = [line[column.place] for _, line in self.lines if not is_empty(line[column.place])]
-        numbers = sum(is_result(cell) or bool(BARE.fullmatch(clean(cell))) for cell in cells)
-        return 2 * numbers > len(cells)
+        numbers = sum(bool(BARE.fullmatch(clean(cell))) for cell in cells)
+        return any(map(is_result, cells)) or 2 * numbers > len(cells)
 
     def has_results(self, column: Column) -> bool:
         """Whether most cells of a column say more than one bare number."""
@@ -167,7 +167,7 @@ def _column(place: int, parts: Sequence[str]) -> Column:
     heading = " ".join(parts)
     found = TOTAL.search(heading)
     last = column_name(parts[-1]) if parts else None
-    if len(parts) > 1 and last in (*FIELDS, "N"):
+    if len(parts) > 1 and last in FIELDS:
         name, group, field = None, " ".join(parts[:-1]), last
     else:
         name, (group, field) = column_name(heading), _split(TOTAL.sub("", heading))
@@ -183,7 +183,7 @@ def _column(place: int, parts: Sequence[str]) -> Column:
     )
 
 
-FIELDS = ("n", "percent", "median", "min", "max", "range")
+FIELDS = ("n", "N", "percent", "median", "min", "max", "range")
 
 
 def _split(heading: str) -> tuple[str, str | None]:

@@ -10,10 +10,10 @@ GROUP = r"[ .,'’]"  # what stands between thousands; other spaces are plain on
 NUMBER = rf"(?:[-−]?\d{{1,3}}(?:{GROUP}\d{{3}})+(?!\d)(?:[.,]\d+)?|[-−]?\d+(?:[.,]\d+)?)"
 GROUPED = re.compile(rf"-?([1-9]\d{{0,2}})({GROUP})\d{{3}}((?:\2\d{{3}})*)([.,]\d+)?")
 PLAIN = re.compile(r"-?\d+(?:[.,]\d+)?")
-TOTAL = re.compile(rf"\b[nN]\s*[=:]\s*(?P<total>{NUMBER})(?!\s*%)")
+TOTAL = re.compile(rf"\b[nN]\s*[=:]\s*(?P<total>{NUMBER})(?!\d|[.,]\d)")
 LONGEST = 40  # digits of a number that is read at all
 THOUSANDS = re.compile(rf"[1-9]\d{{0,2}}(?:{GROUP}\d{{3}})+")
-PRINTED = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{1,2}(?![\d.,])")
+PRINTED = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{1,2}(?!\d|[.,]\d)")
 BOUND = re.compile(r"^[<>≤≥]")
 
 

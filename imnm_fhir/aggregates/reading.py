@@ -47,7 +47,7 @@ def _as_percent(rows: list[Row]) -> list[Row]:
 
 
 def _raised(share: Percent | None) -> Percent | None:
-    return share and replace(share, value=100 * share.value, unit=100 * share.unit)
+    return share and replace(share, value=share.value.scaleb(2), unit=share.unit.scaleb(2))
 
 
 def _texts(grids: Sequence[Grid]) -> Iterator[str]:

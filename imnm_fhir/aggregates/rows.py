@@ -44,6 +44,13 @@ class Row:
     declared: bool = True
 
 
+def is_checked(row: Row) -> bool:
+    """Whether something that is printed of a row can be compared: with its N, its range, other rows."""
+    counted = row.n is not None and (row.total is not None or row.part_of is not None)
+    shared = row.percent is not None and row.total is not None
+    return counted or shared or row.low is not None or row.high is not None
+
+
 def is_long(block: Block) -> bool:
     """Whether a table has one line per number, its columns called n, N, percent, median, ..."""
     return any(each.name in (*COUNTED, *MEASURED) for each in block.columns) and not any(

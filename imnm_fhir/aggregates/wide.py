@@ -27,9 +27,7 @@ class _Where:
 def wide_rows(block: Block, sign: str) -> Iterator[Row]:
     """The rows of a table with a column for each group, one per filled cell (or per group's cells)."""
     data = [each for each in block.data() if not (each.name == "n" and not each.field)]
-    if not any(each.total is not None for each in data) and not any(
-        is_result(line[each.place]) for each in data for _, line in block.lines
-    ):
+    if not _says_results(block, data):
         raise block.error(NO_RESULTS)
     labels = _labels(block, data)
     totals = _totals(block, data, labels)
@@ -44,6 +42,16 @@ def wide_rows(block: Block, sign: str) -> Iterator[Row]:
             inside = not indents or line[1][labels[0]][:1].isspace()
             where = where if inside else _Where()
             yield from _of_line(block, line, label, data, totals, where, sign)
+
+
+def _says_results(block: Block, data: Sequence[Column]) -> bool:
+    """Whether a heading says an N, or n and percent of a group, or a cell says a result."""
+    fields = {each.field for each in data}
+    return (
+        any(each.total is not None for each in data)
+        or {"n", "percent"} <= fields
+        or any(is_result(line[each.place]) for each in data for _, line in block.lines)
+    )
 
 
 def _labels(block: Block, data: Sequence[Column]) -> list[int]:

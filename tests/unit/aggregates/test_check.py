@@ -13,7 +13,7 @@ from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.written import Cell, write_excel
 
-MADRID = Path(__file__).parents[2] / "imnm_fhir/demo_data/madrid/published_table.csv"
+MADRID = Path(__file__).parents[3] / "imnm_fhir/demo_data/madrid/published_table.csv"
 
 
 def table(folder: Path, text: str) -> Path:
