@@ -6,7 +6,7 @@
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help env java browser servers demo test check bench bench-server bench-rules server wheelhouse docs lock clean
+.PHONY: help env java browser office servers demo test check bench bench-server bench-rules server wheelhouse docs lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -28,7 +28,10 @@ servers: env java # the FHIR server and the HL7 validator
 browser: # Chromium and axe-core, or the command that installs them
 	@sh scripts/need_chromium.sh
 
-test: servers browser ## run every test, the real FHIR server and the HL7 validator included
+office: # LibreOffice, or the command that installs it
+	@sh scripts/need_libreoffice.sh
+
+test: servers browser office ## run every test, the real FHIR server and the HL7 validator included
 	$(BIN)/python -m pytest $(ARGS)
 
 check: env ## lint, format, types, contents of the wheel
