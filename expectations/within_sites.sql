@@ -105,6 +105,7 @@ SELECT site, element, time_point, percent AS demanded, months,
        count(*) FILTER (WHERE state = 'left') AS left_before,
        count(*) FILTER (WHERE state = 'undated') AS undated,
        count(*) FILTER (WHERE state = 'refused') AS refused,
+       list(patient ORDER BY patient) FILTER (WHERE state = 'due' AND NOT given AND NOT reason) AS lacking,
        bool_or(ever) AS sent
 FROM waited_for GROUP BY site, element, time_point, percent, months;
 

@@ -157,7 +157,8 @@ class DemandCount:
 
     Of `patients` who should have it by now, `given` have a value and `reasons` only a reason. Not
     among them are those `not_yet` at the visit when the data end, who `died` or `left_before` it,
-    whose diagnosis is `undated`, and who `refused` that their data are used.
+    whose diagnosis is `undated`, and who `refused` that their data are used. `lacking` are the
+    pseudonyms of those who have neither: for the site's own report only.
     """
 
     site: str
@@ -172,6 +173,7 @@ class DemandCount:
     left_before: int
     undated: int
     refused: int
+    lacking: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:

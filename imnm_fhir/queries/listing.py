@@ -6,6 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imnm_fhir.dictionary.labels import element_at_label
 from imnm_fhir.languages import translate
 from imnm_fhir.queries.columns import (
     ASKED,
@@ -16,7 +17,7 @@ from imnm_fhir.queries.columns import (
     headings,
     role_words,
 )
-from imnm_fhir.queries.model import Query
+from imnm_fhir.queries.model import Query, Target
 from imnm_fhir.written import Cell, excel_cell, save_workbook, write_csv
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _row(each: Listed, code: str, language: str, neutral: bool) -> Row:
         "file": target.file,
         "sheet": target.sheet,
         "row": target.row if not query.rows else _rows(query, language),
-        "column": target.column or target.element,
+        "column": target.column or _fact(target, language),
         "value": target.word,
         "question": query.question,
         "evidence": None if neutral else query.evidence,
@@ -64,6 +65,14 @@ def _row(each: Listed, code: str, language: str, neutral: bool) -> Row:
         "list": code,
     }
     return row
+
+
+def _fact(target: Target, language: str) -> str | None:
+    """What the question is about where the site has no column of it."""
+    if target.element is None:
+        return None
+    visit = f"@{target.time_point}" if target.time_point else ""
+    return element_at_label(f"{target.element}{visit}", language)
 
 
 def _rows(query: Query, language: str) -> str:

@@ -4,6 +4,7 @@ from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.findings import DemandCount, Validation
 from imnm_fhir.report.words import Words
 
+MOST = 30  # patients named of one demand
 APART = {  # patients whom nobody waits for, and the words that count them
     "not_yet": "not_yet",
     "died": "died_before",
@@ -33,7 +34,8 @@ def _row(each: DemandCount, words: Words) -> dict[str, object]:
         "given": each.given,
         "share": f"{_percent(each)} %" if each.patients else "",
         "reasons": each.reasons,
-        "lacking": each.patients - each.given - each.reasons,
+        "lacking": len(each.lacking),
+        "who": ", ".join(each.lacking[:MOST]) + (", …" if len(each.lacking) > MOST else ""),
         "demanded": f"{each.demanded:g} %",
         "said": said,
         "apart": "; ".join(apart),

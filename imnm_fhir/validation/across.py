@@ -130,7 +130,8 @@ def read_demands(engine: "duckdb.DuckDBPyConnection") -> tuple[DemandCount, ...]
     query = (
         f"SELECT {', '.join(names)} FROM demand_counts ORDER BY site, element, months NULLS FIRST"
     )
-    return tuple(DemandCount(*row) for row in engine.execute(query).fetchall())
+    rows = engine.execute(query).fetchall()
+    return tuple(DemandCount(*row[:-1], lacking=tuple(row[-1] or ())) for row in rows)
 
 
 def _found(row: Mapping[str, Any], named: tuple[str, ...]) -> Found:

@@ -212,5 +212,5 @@ def test_what_the_study_demands_stands_beside_what_was_sent() -> None:
     rows = [re.sub(r"<[^>]+>", "|", row) for row in table.split("<tr>")[2:]]
     cells = [[cell for cell in row.strip().split("|") if cell] for row in rows]
     ck = next(row for row in cells if row[1] == "Creatine kinase" and row[2] == "month 6")
-    assert ck[3:] == ["2", "1 (50 %)", "0", "1", "80 %, ", "below the demand",
+    assert ck[3:] == ["2", "1 (50 %)", "0", "1", "P1", "80 %, ", "below the demand",
                       "last contact before: 1"]  # fmt: skip
