@@ -32,7 +32,7 @@ office: # LibreOffice, or the command that installs it
 	@sh scripts/need_libreoffice.sh
 
 test: servers browser office ## run every test, the real FHIR server and the HL7 validator included
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: env ## lint, format, types, contents of the wheel
 	$(BIN)/ruff check .
