@@ -7,7 +7,8 @@ In a page, a block
     ```
 
 is run as it stands (our own commands in this process), in a folder that holds the files of both
-synthetic sites, and its output replaces the old one. A block below `<!-- file: site.toml -->` is first written to that file.
+synthetic sites, and its output replaces the old one. A block below
+`<!-- file: site.toml -->` is first written to that file.
 
 `python docs/run_examples.py` runs all pages, with names only these; `make docs` calls it, too.
 tests/acceptance/test_cli_pages.py fails when a page shows what the commands no longer print.
