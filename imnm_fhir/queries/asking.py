@@ -1,7 +1,7 @@
 """One round of the loop: what a validation found, what was answered, and so what is asked now."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
@@ -37,7 +37,7 @@ class Asked:
     held_back: int
     states: Mapping[str, State]
     code: str
-    known: frozenset[str] = frozenset()
+    known: Mapping[str, Entry] = field(default_factory=dict)
     before: Mapping[str, State] | None = None
     neutral: bool = False
 
@@ -106,7 +106,7 @@ def ask(
     log = open_log(log, cohort.sites[0])
     before = states_of_other(log, delivery_id(cohort.manifest))
     asked, standing = asked_entries(log), standing_answers(log)
-    found = {each.id: each for each in queries_of(validation, cohort, language, set(asked), asking)}
+    found = {each.id: each for each in queries_of(validation, cohort, language, asked, asking)}
     found |= _of_consortium(asked, found, cohort)
     this = _round(cohort, found, log)
     states = settle(this, asked, standing, log)
@@ -122,9 +122,7 @@ def ask(
                any(one["event"] == "proposed" for one in said.get(each.id, ())))
         for each in kept
     )  # fmt: skip
-    return Asked(
-        log, listed, len(wanted) - len(kept), states, code, frozenset(asked), before, neutral
-    )
+    return Asked(log, listed, len(wanted) - len(kept), states, code, asked, before, neutral)
 
 
 def write_queries(asked: Asked, folder: Path, language: str, neutral: bool) -> tuple[Path, Path]:

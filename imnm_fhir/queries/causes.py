@@ -12,6 +12,7 @@ from imnm_fhir.queries.evidence import cell_evidence, column_evidence, question_
 from imnm_fhir.queries.found import Found, Ident, ident
 from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Query, Target, fingerprint, query_id
+from imnm_fhir.queries.told_apart import Entry, told_apart
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def queries_of(
     validation: Validation,
     cohort: Cohort,
     language: str = "en",
-    known: Collection[str] = (),
+    known: Mapping[str, Entry] | None = None,
     asking: Asking | None = None,
 ) -> list[Query]:
     """Every question that a validation leads to: those of `causes_of`."""
@@ -37,10 +38,10 @@ def causes_of(
     validation: Validation,
     cohort: Cohort,
     language: str = "en",
-    known: Collection[str] = (),
+    known: Mapping[str, Entry] | None = None,
     asking: Asking | None = None,
 ) -> list[Cause]:
-    """Every cause that a site can be asked about, what matters first; `known` are ids asked before.
+    """Every cause that a site can be asked about, what matters first; `known` are the queries asked before.
 
     A cause in many rows of one column is one question about the column. Several rules that stand at
     one cell, or read the same cells, or read a cell that is impossible by itself, are one question.
@@ -49,7 +50,8 @@ def causes_of(
     rules = {each.rule.id: each.rule for each in validation.rules}
     found = list(_found(validation, cohort, asking))
     columns, left = _columns(found, asking, cohort, language, rules)
-    groups = _grouped(_told_apart(left), known)
+    known = known or {}
+    groups = _grouped(told_apart(left, known, asking.together), known, asking.together)
     made = columns + [
         Cause(_query(each, asking, language, rules), _findings(each)) for each in groups
     ]
@@ -155,51 +157,30 @@ def _gravest(found: Iterable[Found]) -> str:
     return min((each.finding.kind for each in found), key=KINDS.index)
 
 
-def _grouped(found: Sequence[Found], known: Collection[str]) -> list[list[Found]]:
+def _grouped(
+    found: Sequence[Found], known: Collection[str], together: Collection[str]
+) -> list[list[Found]]:
     """Findings that one answer settles, the leading one first."""
     groups: list[list[Found]] = []
     by_patient: dict[tuple[str | None, str | None], list[Found]] = defaultdict(list)
     for each in found:
         by_patient[each.finding.site, each.finding.patient].append(each)
     for mine in by_patient.values():
-        groups += _settled_together(mine, known)
+        groups += _settled_together(mine, known, together)
     return groups
 
 
-def _told_apart(found: Sequence[Found]) -> list[Found]:
-    """The findings, their own cells told apart by where they stand if their keys do not.
-
-    Two cells whose rows have no key that can be read (both without a date) are two questions.
-    """
-    places: dict[Ident, set[str]] = defaultdict(set)
-    for each in found:
-        places[_key(each)].add(_where(each))
-    return [
-        each if len(places[_key(each)]) == 1
-        else replace(each, targets=(replace(each.own, only=_where(each)), *each.targets[1:]))
-        for each in found
-    ]  # fmt: skip
-
-
-def _key(found: Found) -> Ident:
-    return (found.finding.site, found.finding.patient, *found.own.key)
-
-
-def _where(found: Found) -> str:
-    """The place of a cell; nothing where the row itself is in doubt: by its patient, or a blank cell."""
-    own = found.own
-    if own.element is None and own.word in (None, "", found.finding.patient):
-        return ""
-    where = (own.file, own.sheet, own.row, own.column)
-    return " ".join(str(each) for each in where if each is not None)
-
-
-def _settled_together(found: Sequence[Found], known: Collection[str]) -> list[list[Found]]:
+def _settled_together(
+    found: Sequence[Found], known: Collection[str], together: Collection[str]
+) -> list[list[Found]]:
     """The findings of one patient by the cell that the question is about."""
     alone = {ident(each.own) for each in found if len(each.cells) == 1}
     by_cells: dict[frozenset[Ident], Ident] = {}
     groups: dict[Ident, list[Found]] = defaultdict(list)
     for each in sorted(found, key=lambda one: _lead(one, known)):
+        if each.rule in together:
+            groups[each.own.key].append(each)
+            continue
         explained = [one for one in map(ident, each.targets) if one in alone]
         at = explained[0] if explained else by_cells.setdefault(each.cells, ident(each.own))
         groups[at].append(each)

@@ -46,6 +46,7 @@ class Asking:
     cap: int
     kinds: frozenset[str]
     consequences: frozenset[str]
+    together: frozenset[str]
     topics: tuple[Topic, ...]
     columns: tuple[ColumnCause, ...]
 
@@ -72,6 +73,7 @@ def load_asking() -> Asking:
         cap=raw["cap"],
         kinds=frozenset(raw["kinds"]),
         consequences=frozenset(raw["consequences"]),
+        together=frozenset(raw["together"]),
         topics=tuple(
             Topic(
                 name,

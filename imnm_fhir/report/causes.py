@@ -186,7 +186,7 @@ def page_causes(
     validation: Validation, cohort: Cohort, language: str, asked: Asked | None
 ) -> list[Cause]:
     """The causes in the page's language, with the ids that the queries of this round have."""
-    return causes_of(validation, cohort, language, asked.known if asked else ())
+    return causes_of(validation, cohort, language, asked.known if asked else None)
 
 
 def _rows_in(cohort: Cohort) -> dict[tuple[str | None, str | None], int]:

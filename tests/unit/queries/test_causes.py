@@ -142,3 +142,10 @@ def test_two_cells_whose_rows_have_no_key_are_two_questions() -> None:
     assert first.id != second.id
     assert first.target.key != second.target.key
     assert {each.target.row for each in (first, second)} == {2, 9}
+
+
+def test_rows_that_contradict_each_other_are_one_question() -> None:
+    rows = [replace(issue("duplicate-fact", row, "CK", word), patient="P1", time_point=None)
+            for row, word in ((7, "-9"), (8, "-10"))]  # fmt: skip
+    (query,) = asked(*rows)
+    assert [(each.row, each.word) for each in query.targets] == [(7, "-9"), (8, "-10")]
