@@ -35,11 +35,11 @@ def command(
     from imnm_fhir.flow import table1_of
 
     with voice.progress("Table 1"):
-        table, said = table1_of(
+        table, notes = table1_of(
             cohort, list(out), study=study, language=language, small_cells=small_cells
         )
     click.echo(table)
-    if said:
-        voice.say(said)
+    for note in notes:
+        voice.say(note)
     for path in out:
         voice.say(f"written: {path}")

@@ -132,11 +132,9 @@ def elements_page() -> str:
     for name, title in TITLES.items():
         resource = dictionary.tables[name].resource
         fields = ", ".join(f"`{field}`" for field in fields_of(dictionary.tables[name]))
-        header = ("element", "definition", "value", "codes", "es, de")
+        header = ("element", "definition", "value", "codes", "es, de, fr, it, nl")
         rows = [_element(each) for each in dictionary.of_table(name).values()]
-        about = (
-            f"One row is one FHIR {resource}. Fields that a column of a site may fill: {fields}."
-        )
+        about = f"One row is one FHIR {resource}. Fields that a site's column may fill: {fields}."
         parts += [f"## {title}", about, table(header, rows)]
     return "\n\n".join(parts)
 
@@ -150,8 +148,12 @@ def _element(each: Element) -> tuple[str, ...]:
         ends = f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}"
         value.append(f"{ends} [{each.range.mark}]")
     definition = each.definition + (" *(as the site says it)*" if each.reported else "")
-    labels = f"{each.labels['es']}, {each.labels['de']}"
-    return anchor(each.name), definition, listed(value), codes(each.codings), labels
+    return anchor(each.name), definition, listed(value), codes(each.codings), others(each.labels)
+
+
+def others(labels: Mapping[str, str]) -> str:
+    """The labels in the further languages, each once."""
+    return "; ".join(dict.fromkeys(said for language, said in labels.items() if language != "en"))
 
 
 def codes(codings: Iterable[Coding]) -> str:
@@ -174,15 +176,13 @@ def value_sets_page() -> str:
         used = ", ".join(f"[{user}](elements.md#{user})" for user in users)
         local = " Published as the project's CodeSystem." if each.local else ""
         text = f"{each.definition}.{local}" + (f" Used by {used}." if users else "")
-        rows = [_value(code) for code in each.codes.values()]
-        header = ("key", "definition", "codes", "es, de")
-        parts += [f"## {name}", text, table(header, rows)]
+        header = ("key", "definition", "codes", "es, de, fr, it, nl")
+        parts += [f"## {name}", text, table(header, map(_value, each.codes.values()))]
     return "\n\n".join(parts)
 
 
 def _value(code: Code) -> tuple[str, ...]:
-    labels = f"{code.labels['es']}, {code.labels['de']}"
-    return f"`{code.key}`", code.definition, codes(code.codings), labels
+    return f"`{code.key}`", code.definition, codes(code.codings), others(code.labels)
 
 
 # ------------------------------------------------------------------------------ rules, cases, study

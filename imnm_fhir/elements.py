@@ -3,9 +3,9 @@
 from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.errors import UsageError
+from imnm_fhir.languages import label, load_sentences
 from imnm_fhir.shapes.tree import load_shapes
 from imnm_fhir.sites.faults import near
-from imnm_fhir.terminology import load_project
 from imnm_fhir.values import fold
 
 MOST = 12  # values of one element that are shown unasked
@@ -18,7 +18,7 @@ def list_elements(search: str | None = None, language: str = "en") -> str:
     and abbreviations too) with the elements that take them. Raises `UsageError` for a language
     without labels and for a search that finds nothing.
     """
-    _check_language(language)
+    load_sentences(language)
     values = _found_values(search, language) if search else {}
     found = [
         e
@@ -29,7 +29,9 @@ def list_elements(search: str | None = None, language: str = "en") -> str:
         raise UsageError(
             f"nothing has '{search}' in its name, label or definition{_near_words(search or '')}"
         )
-    rows = [(e.name, e.table, e.unit or e.value_set or e.type, e.labels[language]) for e in found]
+    rows = [
+        (e.name, e.table, e.unit or e.value_set or e.type, label(e.labels, language)) for e in found
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
@@ -53,9 +55,10 @@ def _found_values(search: str, language: str) -> dict[tuple[str, str], str]:
             names += drugs.get(key, []) if name == "drug" else []
             said = [each for each in dict.fromkeys(names) if wanted in fold(each)]
             if said or wanted in fold(key):
-                more = [each for each in said if fold(each) != fold(code.labels[language])]
+                shown = label(code.labels, language)
+                more = [each for each in said if fold(each) != fold(shown)]
                 beside = f" ({', '.join(more)})" if more else ""
-                found[name, key] = f"value {key} of {name}: {code.labels[language]}{beside}"
+                found[name, key] = f"value {key} of {name}: {shown}{beside}"
     return found
 
 
@@ -76,11 +79,11 @@ def _near_words(search: str) -> str:
 
 def describe_element(name: str, language: str = "en", every: bool = False) -> str:
     """All that the dictionary knows of one element, a line each; of many values the first, unless `every`."""
-    _check_language(language)
+    load_sentences(language)
     dictionary = load_dictionary()
     element = dictionary.element(name)
     lines = [
-        f"{element.name}: {element.labels[language]}",
+        f"{element.name}: {label(element.labels, language)}",
         f"  {element.definition}",
         f"  table      {element.table} ({load_shapes()[element.table].resource})",
         f"  type       {element.type}" + (", reported by the site" if element.reported else ""),
@@ -96,7 +99,7 @@ def describe_element(name: str, language: str = "en", every: bool = False) -> st
         codes = dictionary.value_sets[element.value_set].codes
         keys = [key for key in codes if _takes(element, element.value_set, key)]
         shown = keys if every else keys[:MOST]
-        lines += [f"  value      {key}: {codes[key].labels[language]}" for key in shown]
+        lines += [f"  value      {key}: {label(codes[key].labels, language)}" for key in shown]
         if len(shown) < len(keys):
             lines.append(f"             and {len(keys) - len(shown)} more; --values lists all")
     if element.source:
@@ -107,10 +110,3 @@ def describe_element(name: str, language: str = "en", every: bool = False) -> st
 def _has(element: Element, search: str) -> bool:
     texts = (element.name, element.definition, *element.labels.values(), *element.names)
     return any(search.casefold() in text.casefold() for text in texts)
-
-
-def _check_language(language: str) -> None:
-    if language not in load_project().languages:
-        raise UsageError(
-            f"no labels in '{language}'; there are {', '.join(load_project().languages)}"
-        )

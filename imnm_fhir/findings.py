@@ -9,7 +9,7 @@ from typing import Any
 from imnm_fhir.dictionary.labels import element_at_label
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
-from imnm_fhir.languages import translate
+from imnm_fhir.languages import Translator, number_text, translate, with_sign
 from imnm_fhir.units import factor
 
 
@@ -109,46 +109,45 @@ class Rule:
 
     def said(self, language: str, part: str | None = None) -> str:
         """The sentence in `language` (English where it lacks one) with the limits filled in."""
-        return translate(self.part(part).sentence, language, **self.limits)
+        return translate(self.part(part).sentence, language, **self.said_limits(language))
 
     def advised(self, language: str) -> str:
         """What to do, in `language`, with the limits filled in."""
-        return translate(self.advice, language, **self.limits)
+        return translate(self.advice, language, **self.said_limits(language))
 
     def asked(self, language: str, part: str | None = None) -> str:
         """The neutral question to the site, in `language`, with the limits filled in."""
-        return translate(self.part(part).question, language, **self.limits)
+        return translate(self.part(part).question, language, **self.said_limits(language))
 
     def evidenced(self, language: str, finding: Finding) -> str | None:
         """What speaks for a finding of this rule, in `language`; None where the rule says nothing."""
         evidence = self.part(finding.part).evidence
         if not evidence:
             return None
+        say = Translator(language)
         said = {
-            name: element_at_label(text, language) if name.endswith("_label") else text
+            name: element_at_label(text, say)
+            if name.endswith("_label")
+            else with_sign(text, language)
             for name, text in finding.numbers
         }
-        return translate(evidence, language, **self.numbers(), **said)
+        return translate(evidence, language, **self.numbers(language), **said)
 
-    def numbers(self) -> dict[str, str]:
+    def said_limits(self, language: str) -> dict[str, str]:
+        """The limits by name, as its sentences say them in `language`."""
+        return {name: with_sign(str(limit), language) for name, limit in self.limits.items()}
+
+    def numbers(self, language: str) -> dict[str, str]:
         """The limits by name, written for people; `low_converted` is `low` in the other unit."""
-        numbers = {name: number_text(limit) for name, limit in self.limits.items()}
+        numbers = {name: number_text(limit, language) for name, limit in self.limits.items()}
         if self.converted:
             by = factor(*self.converted)
             numbers |= {
-                f"{name}_converted": number_text(float(limit * by))
+                f"{name}_converted": number_text(float(limit * by), language)
                 for name, limit in self.limits.items()
                 if isinstance(limit, int | float)
             }
         return numbers
-
-
-def number_text(value: Any) -> str:
-    """A value as people read it in any language: `10 200`, `0.5`, a text as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    whole = float(value).is_integer()
-    return (f"{value:,.0f}" if whole else f"{value:,.4g}").replace(",", "\u202f")
 
 
 @dataclass(frozen=True)

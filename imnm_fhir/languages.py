@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 from imnm_fhir.errors import ImnmFhirError, Problems, UsageError
 
 if TYPE_CHECKING:
+    from babel import Locale
     from babel.messages.catalog import Catalog
 
 FOLDER = "IMNM_FHIR_LANGUAGES"
 LITERAL = 12  # characters of a template besides its names; shorter ones fit too much
+LARGE = 1000  # from here on numbers are said without decimals
+PLAIN_NUMBER = re.compile(r"[-−]?[\d\u202f]+\.\d+")
 SOURCE = "en"  # the language in which the sentences are written
 
 
@@ -70,6 +73,59 @@ def _pattern(text: str) -> str:
     return "".join(parts)
 
 
+def label(labels: Mapping[str, str], language: str) -> str:
+    """The label in `language`: the dictionary's, else the catalogue's, else the English one."""
+    english = labels[SOURCE]
+    return labels.get(language) or load_sentences(language).get(english, english)
+
+
+def untranslated_lines(count: int, language: str) -> list[str]:
+    """What to tell of sentences that had to stay English, a line, or none where there are none."""
+    said = f"labels and sentences without a translation in '{language}', said in English: {count}"
+    return [said] if count else []
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """English for `count` things, such as `1 query` or `2 queries`; `many` where it is not `one` with s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def number_text(value: Any, language: str = SOURCE) -> str:
+    """A value as people read it in `language`: `10 200`, `0,5`, a text as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    whole = float(value).is_integer() or abs(value) >= LARGE
+    text = f"{value:,.0f}".replace(",", "\u202f") if whole else f"{value:.4g}"
+    return with_sign(text, language)
+
+
+def with_sign(text: str, language: str) -> str:
+    """A number that is written with a point, with the decimal sign of `language`; other texts as they are."""
+    return text.replace(".", decimal_sign(language)) if PLAIN_NUMBER.fullmatch(text) else text
+
+
+@cache
+def decimal_sign(language: str) -> str:
+    """What stands between whole and tenths in `language`, of the Unicode CLDR; a point where it has none."""
+    return "." if language == SOURCE else str(_locale(language).number_symbols["latn"]["decimal"])
+
+
+@cache
+def percent_sign(language: str) -> str:
+    """The percent sign with the space that `language` wants before it, of the Unicode CLDR."""
+    return "%" if language == SOURCE else str(_locale(language).percent_formats[None].suffix[0])
+
+
+def _locale(language: str) -> "Locale":
+    from babel import Locale
+    from babel.core import UnknownLocaleError
+
+    try:
+        return Locale.parse(language.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        return Locale(SOURCE)
+
+
 def translatable(text: str) -> str:
     """The text as it is: marks a sentence that is translated later, so that the catalogues hold it."""
     return text
@@ -88,6 +144,13 @@ class Translator:
         if self.language != SOURCE and text not in known and filled(text, self.language) is None:
             self.untranslated.add(text)
         return translate(text, self.language, **fills)
+
+    def label(self, labels: Mapping[str, str]) -> str:
+        """The label in this language, as `label` gives it."""
+        english = labels[SOURCE]
+        if not labels.get(self.language) and english not in load_sentences(self.language):
+            self.untranslated.add(english)
+        return label(labels, self.language)
 
 
 def known_languages() -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def sentences(repository: Path) -> Iterator[tuple[str, str]]:
         file = f"expectations/{name}.toml"
         declared = tomllib.loads((repository / file).read_text("utf-8"))
         yield from ((file, text) for text in declared_sentences(declared))
+    yield from table1_sentences(repository)
     for folder in SOURCES:
         for path in sorted((repository / folder).rglob("*")):
             through_link = (
@@ -54,12 +55,23 @@ def sentences(repository: Path) -> Iterator[tuple[str, str]]:
                 yield from _marked(path, path.relative_to(repository).as_posix())
 
 
+def table1_sentences(repository: Path) -> Iterator[tuple[str, str]]:
+    """The labels, words and footnotes of Table 1."""
+    file = "mappings/table1.toml"
+    declared = tomllib.loads((repository / file).read_text("utf-8"))
+    yield from ((file, each.get("heading") or each["label"]) for each in declared["row"])
+    yield from ((file, each) for each in declared["words"].values())
+    for note in declared["notes"].values():
+        texts = [note] if isinstance(note, str) else note.values()
+        yield from ((file, each) for each in texts)
+
+
 def declared_sentences(declared: dict[str, object]) -> Iterator[str]:
     """The sentences of a TOML file: `words` and every sentence, advice and question."""
     for key, value in declared.items():
         if isinstance(value, dict):
             yield from map(str, value.values()) if key == "words" else declared_sentences(value)
-        elif key in ("sentence", "advice", "question", "evidence"):
+        elif key in ("sentence", "advice", "question", "evidence") and value:
             yield str(value)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from imnm_fhir.cohort import read_cohort, write_cohort
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, pass_gate
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
+from imnm_fhir.languages import counted, untranslated_lines
 
 
 def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALLOWED) -> list[str]:
@@ -16,8 +17,8 @@ def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALL
     pooled = write_cohort(leave_out_withdrawn(pool([each.cohort() for each in leaving]), out), out)
     stayed = [line for each in leaving for line in each.flow.lines()]
     people = pooled.tables["patients"].num_rows
-    sites = "1 site" if len(pooled.sites) == 1 else f"{len(pooled.sites)} sites"
-    return [*stayed, f"{out}: {people} patients of {sites} pooled"]
+    sites = counted(len(pooled.sites), "site")
+    return [*stayed, f"{out}: {counted(people, 'patient')} of {sites} pooled"]
 
 
 def table1_of(
@@ -27,12 +28,12 @@ def table1_of(
     study: Path | None = None,
     language: str = "en",
     small_cells: str | None = None,
-) -> tuple[str, str | None]:
+) -> tuple[str, list[str]]:
     """Table 1 of the cohort in `folder` as text; also written to each of `out` by its ending.
 
-    With it what is to be said of small cells in those files, if anything; `small_cells` stands
-    over the study's choice (`imnm_fhir.study.SMALL_CELLS`). Raises `FindingsError` where the choice
-    is to refuse them; nothing is written then.
+    With it what is to be told beside, a line each: sentences that stayed English, and small cells
+    in those files; `small_cells` stands over the study's choice (`imnm_fhir.study.SMALL_CELLS`).
+    Raises `FindingsError` where the choice is to refuse them; nothing is written then.
     """
     from imnm_fhir.derive import derive_cases
     from imnm_fhir.study import load_study
@@ -40,10 +41,11 @@ def table1_of(
 
     chosen = load_study(study)
     table = table1(derive_cases(read_cohort(folder), chosen), chosen, language=language)
+    notes = untranslated_lines(table.untranslated, language)
     if not out:
-        return table.text(), None
+        return table.text(), notes
     choice = small_cells or chosen.small_cells
     shared, said = disclosed(table, choice, chosen.limit("disclosure", "least"))
     for path in out:
         write_table1(shared, path)
-    return shared.text(), said
+    return shared.text(), [*notes, *([said] if said else [])]

@@ -114,12 +114,13 @@ def read_certificate(path: Path) -> Certificate:
 def certificate_page(certificate: Mapping[str, Any], language: str = SOURCE) -> str:
     """The certificate as one self-contained HTML page; raises as `load_sentences`."""
     load_sentences(language)
+    say = Translator(language)
     page: str = _template().render(
         certificate=certificate,
         at=certificate["at"].replace("T", " ").replace("+00:00", " UTC"),
         states={state: WORDS[state] for state in STATES},
-        rows=_rows(certificate, language),
-        _=Translator(language),
+        rows=_rows(certificate, say),
+        _=say,
     )
     return page
 
@@ -141,7 +142,7 @@ def _template() -> Any:
     return environment.get_template("certificate.html")
 
 
-def _rows(certificate: Mapping[str, Any], language: str) -> list[dict[str, Any]]:
+def _rows(certificate: Mapping[str, Any], say: Translator) -> list[dict[str, Any]]:
     """One row per type and element, a count per state."""
     table: dict[tuple[str, str], Counter[str]] = {}
     for each in certificate["counts"]:
@@ -150,14 +151,13 @@ def _rows(certificate: Mapping[str, Any], language: str) -> list[dict[str, Any]]
     return [
         {
             "type": kind,
-            "element": _label(element, language),
+            "element": _label(element, say),
             **{state: counts[state] for state in STATES},
         }
         for (kind, element), counts in table.items()
     ]
 
 
-def _label(element: str, language: str) -> str:
+def _label(element: str, say: Translator) -> str:
     known = load_dictionary().elements.get(element)
-    labels = known.labels if known else {}
-    return labels.get(language) or labels.get(SOURCE, element)
+    return say.label(known.labels) if known else element

@@ -5,8 +5,7 @@ from fractions import Fraction
 
 from imnm_fhir.dictionary import Element, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.findings import number_text
-from imnm_fhir.languages import translate
+from imnm_fhir.languages import number_text, translate
 from imnm_fhir.queries.model import Target
 from imnm_fhir.units import factor
 from imnm_fhir.values import Unreadable, read_number
@@ -50,7 +49,7 @@ def unit_evidence(targets: Sequence[Target], language: str) -> list[str]:
     said = translate(
         "{count} of {all} values lie between {low} and {high}",
         language, count=sum(low <= each <= high for each in known), all=len(targets),
-        low=number_text(low), high=number_text(high),
+        low=number_text(low, language), high=number_text(high, language),
     )  # fmt: skip
     element = load_dictionary().elements.get(targets[0].element or "")
     if element is None:
@@ -116,7 +115,7 @@ def _read_now(
     by = factor(now, own)
     return [
         translate("read in {unit} they are {low} to {high} {own}", language,
-                  unit=now, low=_shown(low, by), high=_shown(high, by), own=own)
+                  unit=now, low=_shown(low, by, language), high=_shown(high, by, language), own=own)
     ]  # fmt: skip
 
 
@@ -129,13 +128,14 @@ def _in_others(
         if unit != now and (by != 1 or now is not None):
             if low == high:
                 text = translate("in {unit} it would be {value} {own}", language,
-                                 unit=unit, value=_shown(low, by), own=own)  # fmt: skip
+                                 unit=unit, value=_shown(low, by, language), own=own)  # fmt: skip
             else:
                 text = translate("in {unit} they would be {low} to {high} {own}", language,
-                                 unit=unit, low=_shown(low, by), high=_shown(high, by), own=own)  # fmt: skip
+                                 unit=unit, low=_shown(low, by, language),
+                                 high=_shown(high, by, language), own=own)  # fmt: skip
             said.append(text)
     return said
 
 
-def _shown(number: float, by: Fraction) -> str:
-    return number_text(float(f"{number * by:.4g}"))
+def _shown(number: float, by: Fraction, language: str) -> str:
+    return number_text(float(f"{number * by:.4g}"), language)

@@ -174,8 +174,8 @@ def _of_consortium(causes: Iterable[Cause], page: _Page) -> Iterable[Block]:
 
 
 def _target_line(target: Target, words: Words) -> CellLine:
-    label = element_label(target.element, words.language) or target.table
-    visit = time_point_label(target.time_point, words.language)
+    label = element_label(target.element, words.translator) or target.table
+    visit = time_point_label(target.time_point, words.translator)
     return CellLine(
         ", ".join(each for each in (label, visit) if each), target.value, target.word,
         target.file, target.sheet, target.row, target.column,
@@ -330,8 +330,8 @@ def _own_line(finding: Issue, words: Words) -> CellLine:
     """The cell that a finding stands at; its value may be what the rule compared."""
     own = own_place(finding)
     if own is None:
-        label = element_label(finding.element, words.language) or finding.table
-        visit = time_point_label(finding.time_point, words.language)
+        label = element_label(finding.element, words.translator) or finding.table
+        visit = time_point_label(finding.time_point, words.translator)
         fact = ", ".join(each for each in (label, visit) if each)
         read = isinstance(finding, Finding)
         return CellLine(

@@ -84,7 +84,9 @@ def completeness_plot(cohort: Cohort, words: Words) -> CompletenessPlot:
         right=LEFT + SIDE * len(shown),
         top=TOP,
         all_patients=len(patients),
-        never=[element_label(name, words.language) or name for name in known if name not in states],
+        never=[
+            element_label(name, words.translator) or name for name in known if name not in states
+        ],
     )
 
 
@@ -135,7 +137,7 @@ def _count(
     name: str, x: float, states: Mapping[tuple[str, str], int], people: int, words: Words
 ) -> ElementCount:
     sent = sum(state == SENT for state in states.values())
-    label = element_label(name, words.language) or name
+    label = element_label(name, words.translator) or name
     short = label if len(label) <= LONGEST else f"{label[: LONGEST - 1].rstrip()}…"
     nothing = people - len(states)
     return ElementCount(name, label, short, x, sent, len(states) - sent, nothing)

@@ -28,8 +28,8 @@ def _row(each: DemandCount, words: Words) -> dict[str, object]:
     said = "" if by_values else words("met_with_reasons" if each.met else "unmet")
     return {
         "site": each.site,
-        "label": element_label(each.element, words.language),
-        "visit": time_point_label(each.time_point, words.language) or words("any_time"),
+        "label": element_label(each.element, words.translator),
+        "visit": time_point_label(each.time_point, words.translator) or words("any_time"),
         "patients": each.patients,
         "given": each.given,
         "share": f"{_percent(each)} %" if each.patients else "",

@@ -91,7 +91,7 @@ def numbers_plot(
     drawn = sum(each.dots.count("M") + len(each.marks) for each in columns)
     return NumbersPlot(
         element=element,
-        label=element_label(element, words.language) or element,
+        label=element_label(element, words.translator) or element,
         unit=load_dictionary().element(element).unit or "",
         columns=columns,
         ticks=ticks,
@@ -139,7 +139,7 @@ def _column(
     plain = [each for each in values if not each.said and each.number > 0]
     marked = [each for each in values if each.said or each.number <= 0]
     half = median(numbers)
-    visit_label = time_point_label(visit, words.language) or words("other_visits")
+    visit_label = time_point_label(visit, words.translator) or words("other_visits")
     return Column(
         label=(site, visit_label),
         x=middle,

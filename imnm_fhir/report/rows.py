@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from imnm_fhir.dictionary import load_dictionary
-from imnm_fhir.dictionary.labels import element_label, label_of, time_point_label
+from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import Translator
 from imnm_fhir.report.words import Words
 from imnm_fhir.written import Cell
 
@@ -91,21 +92,22 @@ def place_text(place: Place, words: Words) -> str:
 
 def fact_label(place: Place, words: Words) -> str:
     """Which fact a place is, such as `Statin, start` or `Creatine kinase, baseline`."""
-    field = None if place.field.startswith("value_") else words.texts.get(f"field_{place.field}")
-    label = element_label(place.element, words.language) or place.table
-    visit = time_point_label(place.time_point, words.language)
-    row = code_label(place, words.language) if place.field != "value_code" else None
+    name = f"field_{place.field}"
+    field = words(name) if name in words.texts else None
+    label = element_label(place.element, words.translator) or place.table
+    visit = time_point_label(place.time_point, words.translator)
+    row = code_label(place, words.translator) if place.field != "value_code" else None
     return ", ".join(each for each in (label, row, field, visit) if each)
 
 
-def code_label(place: Place, language: str) -> str | None:
+def code_label(place: Place, say: Translator) -> str | None:
     """The drug or disease of the row, unless the element says it all already."""
     dictionary = load_dictionary()
     if place.code is None or place.code == place.element or place.element is None:
         return None
     codes = dictionary.value_set_of(place.element, "value_code")
     return (
-        label_of(codes.codes[place.code], language) if codes and place.code in codes.codes else None
+        say.label(codes.codes[place.code].labels) if codes and place.code in codes.codes else None
     )
 
 
@@ -118,7 +120,7 @@ def value_label(place: Place, words: Words) -> str | None:
         return place.value
     codes = dictionary.value_set_of(place.element, place.field)
     if codes and place.value in codes.codes:
-        return label_of(codes.codes[place.value], words.language)
+        return words.translator.label(codes.codes[place.value].labels)
     return ANNOTATION.sub("", place.value)
 
 

@@ -50,7 +50,7 @@ class Words:
 
     def sentence(self, rule: Rule, part: str | None = None) -> str:
         """The sentence of a rule, or of its part."""
-        return self.translator(rule.part(part).sentence, **rule.limits)
+        return self.translator(rule.part(part).sentence, **rule.said_limits(self.language))
 
     def mark(self, mark: DateMark) -> str:
         """What a letter in the figure of dates means."""
@@ -58,7 +58,7 @@ class Words:
 
     def advice(self, rule: Rule) -> str:
         """What a rule says to do."""
-        return self.translator(rule.advice, **rule.limits)
+        return self.translator(rule.advice, **rule.said_limits(self.language))
 
 
 def load_words(language: str) -> Words:

@@ -8,6 +8,7 @@ from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.faults import listed, near
 from imnm_fhir.sites.mapping import FILL_IN, SiteMapping, Words
+from imnm_fhir.terminology import load_project
 from imnm_fhir.units import is_ucum
 from imnm_fhir.values import (
     MISSING_REASONS,
@@ -70,14 +71,12 @@ def _labels(name: str, languages: tuple[str, ...]) -> dict[str, str]:
     return clear | {fold(code.key): code.key for code in codes}
 
 
-def value_set_words(
-    value_set: ValueSet, languages: Iterable[str] = ("en", "es", "de")
-) -> dict[str, str]:
-    """Key by folded word: keys, labels of the languages, and further names of a value set.
+def value_set_words(value_set: ValueSet, languages: Iterable[str] | None = None) -> dict[str, str]:
+    """Key by folded word: keys, labels of the languages (None: of all), further names of a value set.
 
     A label that two values share means neither.
     """
-    return dict(_labels(value_set.name, tuple(languages)))
+    return dict(_labels(value_set.name, tuple(languages or load_project().languages)))
 
 
 def default_words(

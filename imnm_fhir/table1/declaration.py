@@ -1,4 +1,4 @@
-"""The rows, words and footnotes of Table 1, as `mappings/table1.toml` declares them."""
+"""The rows, words and footnotes of Table 1 in English, as `mappings/table1.toml` declares them."""
 
 import re
 import tomllib
@@ -10,8 +10,9 @@ from typing import Any
 from imnm_fhir.derive.columns import case_columns
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, Problems
+from imnm_fhir.languages import Translator
 from imnm_fhir.study import Study
-from imnm_fhir.terminology import load_project, mappings
+from imnm_fhir.terminology import mappings
 
 STATISTICS = ("patients", "yes", "categories", "listed", "members", "number")
 KEYS = {
@@ -20,14 +21,12 @@ KEYS = {
 }  # fmt: skip
 LIMIT = re.compile(r"\{([a-z_0-9.]+)\}")
 
-Labels = Mapping[str, str]
-
 
 @dataclass(frozen=True)
 class Declared:
     """One declared row; a heading has a label and no statistic."""
 
-    label: Labels
+    label: str
     statistic: str = "heading"
     variable: str = ""
     value: str | None = None
@@ -50,7 +49,7 @@ class Declaration:
     """All declared rows, the words of the table and the footnotes."""
 
     rows: tuple[Declared, ...]
-    words: Mapping[str, Labels]
+    words: Mapping[str, str]
     notes: Mapping[str, Any]
 
     @property
@@ -60,12 +59,11 @@ class Declaration:
         where = {name for row in self.rows for name in row.notes_where}
         return within | where | {row.variable for row in self.rows if row.variable}
 
-    def note(self, name: str, study: Study, language: str) -> str:
-        """A footnote in a language: the text of the study's variant, with the study's limits."""
+    def note(self, name: str, study: Study, say: Translator) -> str:
+        """A footnote as `say` says it: the text of the study's variant, with the study's limits."""
         note = self.notes[name]
-        if name in study.variants and study.variants[name] in note:
-            note = note[study.variants[name]]
-        return LIMIT.sub(lambda found: _limit(found[1], study), note[language])
+        text = note if isinstance(note, str) else note[study.variants[name]]
+        return LIMIT.sub(lambda found: _limit(found[1], study), say(text))
 
 
 @cache
@@ -92,10 +90,9 @@ def _declared(entry: Mapping[str, Any]) -> Declared:
 
 
 def _faults(entry: Mapping[str, Any], notes: Mapping[str, Any]) -> list[str]:
-    labels = entry.get("heading") or entry.get("label") or {}
-    faults = [f"no label in {each}" for each in load_project().languages if each not in labels]
     if "heading" in entry:
-        return faults
+        return []
+    faults = [] if entry.get("label") else ["no label"]
     faults += [f"unknown key {key}" for key in entry if key not in KEYS]
     if entry.get("statistic") not in STATISTICS:
         faults.append(f"statistic is none of {', '.join(STATISTICS)}")

@@ -11,7 +11,10 @@ from imnm_fhir.table1.text import BOLD, Line, block_lines, note_lines
 
 @dataclass(frozen=True)
 class Table1:
-    """The whole table; footnotes stand in the order of their marks, the last has none."""
+    """The whole table; footnotes stand in the order of their marks, the last has none.
+
+    `untranslated` counts the labels and sentences that stand in English for want of a translation.
+    """
 
     title: str
     language: str
@@ -20,6 +23,7 @@ class Table1:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...]
+    untranslated: int = 0
 
     def cell(
         self, variable: str, value: str | None = None, column: str = "overall", place: int = 0

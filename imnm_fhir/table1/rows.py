@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.languages import Translator, percent_sign, with_sign
 from imnm_fhir.table1.declaration import Declaration, Declared
 from imnm_fhir.table1.model import Cell, Row
 from imnm_fhir.table1.statistics import Distribution, distribution, exact_interval, percent
@@ -20,26 +21,26 @@ Case = dict[str, Any]
 
 @dataclass(frozen=True)
 class Words:
-    """Labels, numbers and signs in one language."""
+    """Labels, numbers and signs as `say` says them in its language."""
 
     declaration: Declaration
-    language: str
+    say: Translator
 
     def word(self, name: str) -> str:
         """A word of the table."""
-        return self.declaration.words[name][self.language]
+        return self.say(self.declaration.words[name])
 
     def value(self, value: str, value_set: str | None) -> str:
         """The label of a value: of its value set, else of the table's words, else itself."""
         known = load_dictionary().value_sets.get(value_set or "")
         if known and value in known.codes:
-            return known.codes[value].labels[self.language]
+            return self.say.label(known.codes[value].labels)
         return self.word(value) if value in self.declaration.words else value
 
     def decimal(self, value: float | Decimal) -> str:
         """A number to one decimal, halves up, with the language's decimal mark."""
         exact = Decimal(repr(round(float(value), 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)
-        return f"{exact:f}" if self.language == "en" else f"{exact:f}".replace(".", ",")
+        return with_sign(f"{exact:f}", self.say.language)
 
     def number(self, value: float) -> str:
         """A number to one decimal, without it where it is whole or `LARGE`; minus as such a sign."""
@@ -57,7 +58,7 @@ class Words:
 
     def percent_sign(self) -> str:
         """The percent sign, after a space that does not break where the language wants one."""
-        return "%" if self.language == "en" else "\u00a0%"
+        return percent_sign(self.say.language)
 
     def share(self, n: int, tested: int) -> str:
         """N of `tested` in percent, to one decimal."""
@@ -68,7 +69,7 @@ def rows_of(
     declared: Declared, columns: Sequence[list[Case]], words: Words, marks: str
 ) -> Iterator[Row]:
     """The lines of one declared row over the patients of every column."""
-    label = declared.label[words.language]
+    label = words.say(declared.label)
     inside = [_within(members, declared) for members in columns]
     match declared.statistic:
         case "heading":
@@ -108,7 +109,7 @@ def _value_rows(
     declared: Declared, columns: list[list[Case]], words: Words, marks: str
 ) -> Iterator[Row]:
     """A heading line and one for every value; one line alone where there is no value at all."""
-    label, variable = declared.label[words.language], declared.variable
+    label, variable = words.say(declared.label), declared.variable
     counted = [_counted(declared, members) for members in columns]
     values = _values(declared, counted[0][0])
     if not values or not counted[0][1]:
@@ -149,7 +150,7 @@ def _number_rows(
         for some, every in zip(known, found, strict=True)
     )
     variable = declared.variable
-    yield Row(declared.label[words.language], 1, variable, None, marks, counts)
+    yield Row(words.say(declared.label), 1, variable, None, marks, counts)
     spreads = [distribution(some) if some else None for some in known]
     for name in ("median", "range"):
         cells = tuple(_spread_cell(name, spread, words) for spread in spreads)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import Translator, load_sentences
 from imnm_fhir.study import Study
 from imnm_fhir.table1.declaration import load_declaration
 from imnm_fhir.table1.model import Column
 from imnm_fhir.table1.result import Table1
 from imnm_fhir.table1.rows import Case, Words, rows_of
-from imnm_fhir.terminology import load_project
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ class _Notes:
         """The marks of some notes, such as `¹ ³`."""
         found = []
         for name in names:
-            text = self.words.declaration.note(name, self.study, self.words.language)
+            text = self.words.declaration.note(name, self.study, self.words.say)
             if text not in self.texts:
                 self.texts.append(text)
             found.append(str(self.texts.index(text) + 1).translate(MARKS))
@@ -42,11 +42,12 @@ class _Notes:
 def table1(cases: "pa.Table", study: Study, by: str = "serogroup", language: str = "en") -> Table1:
     """Table 1 of `cases`: overall, by a text column of cases, and by site where there are several.
 
-    Raises `ImnmFhirError` for a column or a language that is not there.
+    Raises `ImnmFhirError` for a column that is not there, and as `load_sentences` for the language.
     """
     declaration = load_declaration()
-    _check(cases, by, language)
-    words = Words(declaration, language)
+    _check(cases, by)
+    load_sentences(language)
+    words = Words(declaration, Translator(language))
     needed = sorted({"site", by, *declaration.variables})
     columns = list(_columns(cases.select(needed).to_pylist(), by, words))
     notes = _Notes(words, study)
@@ -65,17 +66,14 @@ def table1(cases: "pa.Table", study: Study, by: str = "serogroup", language: str
         empty_label=words.word("no_patients"),
         columns=tuple(column for column, _ in columns),
         rows=tuple(rows),
-        footnotes=(*notes.texts, declaration.note("always", study, language)),
+        footnotes=(*notes.texts, declaration.note("always", study, words.say)),
+        untranslated=len(words.say.untranslated),
     )
 
 
-def _check(cases: "pa.Table", by: str, language: str) -> None:
+def _check(cases: "pa.Table", by: str) -> None:
     import pyarrow as pa
 
-    known = load_project().languages
-    if language not in known:
-        said = ", ".join(known)
-        raise ImnmFhirError(f"Table 1 is not there in '{language}'; choose one of {said}")
     texts = [each.name for each in cases.schema if each.type == pa.string()]
     if by not in texts:
         near = get_close_matches(by, texts, 3) or ["serogroup", "onset_class", "site"]

@@ -7,7 +7,8 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.errors import Problems
-from imnm_fhir.findings import DemandCount, Rule, number_text
+from imnm_fhir.findings import DemandCount, Rule
+from imnm_fhir.languages import number_text
 from imnm_fhir.validation.catalogue import unknown_rule
 from imnm_fhir.validation.expectations import RuleError
 

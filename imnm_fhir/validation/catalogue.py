@@ -132,7 +132,7 @@ def evidence_names(rule: Rule, part: str | None) -> tuple[str, ...]:
     """The numbers of the data that the evidence names: counts, and columns of the judged row."""
     words = rule.part(part).evidence
     return tuple(
-        dict.fromkeys(name for name in PLACEHOLDER.findall(words) if name not in rule.numbers())
+        dict.fromkeys(name for name in PLACEHOLDER.findall(words) if name not in rule.numbers("en"))
     )
 
 

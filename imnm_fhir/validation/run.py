@@ -10,8 +10,9 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.derive import derive_cases
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.findings import Finding, Rule, Validation, Waiver, number_text
+from imnm_fhir.findings import Finding, Rule, Validation, Waiver
 from imnm_fhir.keys import row_key
+from imnm_fhir.languages import number_text
 from imnm_fhir.study import Study, load_study
 from imnm_fhir.validation.across import (
     ACROSS,

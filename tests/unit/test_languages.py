@@ -10,12 +10,17 @@ from imnm_fhir.languages import (
     Translator,
     catalogue_faults,
     catalogues,
+    counted,
     known_languages,
+    label,
     load_sentences,
+    number_text,
+    percent_sign,
     placeholders,
     read_catalogue,
     translatable,
     translate,
+    with_sign,
 )
 from scripts.catalogues import declared_sentences, move_translations, sentences
 
@@ -45,6 +50,14 @@ def test_a_catalogue_holds(language: str) -> None:
     assert headers["Language"] == language
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "\r" not in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", OURS)
+def test_a_catalogue_has_every_sentence_and_no_other(language: str, repository: Path) -> None:
+    said = {text for _, text in sentences(repository)}
+    known = {str(each.id) for each in read_catalogue(catalogues(None)[language][0]) if each.id}
+    assert said - load_sentences(language).keys() == set()
+    assert known - said == set()
 
 
 @pytest.mark.parametrize("language", OURS)
@@ -87,6 +100,39 @@ def test_a_users_catalogue_goes_before_ours(folder: Path) -> None:
     (folder / "es.po").write_text(HEADER + entry("Check the year", "Mire el año"), "utf-8")
     assert translate("Check the year", "es") == "Mire el año"
     assert translate("Confirm both", "es") == "Confirme ambos"
+
+
+LABELS = {"en": "Aardvark count", "es": "Recuento de cerdos hormigueros"}
+
+
+def test_a_label_is_the_dictionarys_else_the_catalogues_else_english(folder: Path) -> None:
+    (folder / "pt.po").write_text(HEADER + entry("Aardvark count", "Contagem"), "utf-8")
+    said = {language: label(LABELS, language) for language in ("en", "es", "pt", "de")}
+    assert said["es"] == LABELS["es"]
+    assert said["pt"] == "Contagem"
+    assert said["en"] == said["de"] == "Aardvark count"
+    speakers = {language: Translator(language) for language in said}
+    assert {language: say.label(LABELS) for language, say in speakers.items()} == said
+    assert [name for name, say in speakers.items() if say.untranslated] == ["de"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "share"),
+    [("en", "0.5", "%"), ("it", "0,5", "%"), ("fr", "0,5", "\u00a0%"), ("xx", "0.5", "%")],
+)
+def test_numbers_have_the_signs_of_their_language(language: str, text: str, share: str) -> None:
+    assert number_text(0.5, language) == with_sign("0.5", language) == text
+    assert percent_sign(language) == share
+    assert with_sign("2019.03.04", language) == "2019.03.04"
+
+
+def test_counts_are_said_with_their_plural() -> None:
+    assert [counted(n, "query", "queries") for n in (0, 1, 2)] == [
+        "0 queries",
+        "1 query",
+        "2 queries",
+    ]
+    assert counted(1, "patient") == "1 patient"
 
 
 def test_a_fuzzy_translation_is_not_said(folder: Path) -> None:

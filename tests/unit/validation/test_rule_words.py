@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from imnm_fhir.findings import Finding, Rule, number_text
+from imnm_fhir.findings import Finding, Rule
+from imnm_fhir.languages import number_text
 from imnm_fhir.validation import load_catalogue
 from imnm_fhir.validation.catalogue import for_study
 
