@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.dictionary.labels import element_at_label
-from imnm_fhir.languages import translate
+from imnm_fhir.languages import Translator, translate
 from imnm_fhir.queries.columns import (
     ASKED,
     HEADINGS,
@@ -72,7 +72,7 @@ def _fact(target: Target, language: str) -> str | None:
     if target.element is None:
         return None
     visit = f"@{target.time_point}" if target.time_point else ""
-    return element_at_label(f"{target.element}{visit}", language)
+    return element_at_label(f"{target.element}{visit}", Translator(language))
 
 
 def _rows(query: Query, language: str) -> str:
