@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from imnm_fhir.cli.options import (
     example,
     gate_options,
     log_option,
+    one_object,
     server_options,
     voice_options,
 )
@@ -25,69 +24,62 @@ if TYPE_CHECKING:
     from imnm_fhir.transfer import Choices, Transferred
 
 PARTLY, FAILED = 5, 4  # exit codes
-_CHOICES = {
-    "dry_run": click.option(
-        "--dry-run", is_flag=True, help="Say what would be sent to a server; send nothing."
-    ),
-    "verify": click.option(
-        "--verify",
-        is_flag=True,
-        help="Look up at the server what the journal calls unchanged, too.",
-    ),
-    "overwrite": click.option(
-        "--overwrite", is_flag=True, help="Replace what somebody else changed or deleted there."
-    ),
-    "withdraw_missing": click.option(
-        "--withdraw-missing",
-        is_flag=True,
-        help="Delete at the server what earlier deliveries brought and this one lacks.",
-    ),
-    "all_or_nothing": click.option(
-        "--all-or-nothing", is_flag=True, help="Send one transaction: all is stored, or nothing."
-    ),
-    "bundle_size": click.option(
-        "--bundle-size",
-        default=100,
-        show_default=True,
-        type=click.IntRange(1, 1000),
-        help="Resources in one request at most.",
-    ),
-    "connections": click.option(
-        "--connections",
-        default=2,
-        show_default=True,
-        type=click.IntRange(1, 32),
-        help="Requests at the same time.",
-    ),
-    "journal": click.option(
-        "--journal",
-        type=PATH,
-        help="Folder of the journals; default: SOURCE.journal beside the (first) source.",
-    ),
-    "wait": click.option(
-        "--wait",
-        default=0,
-        show_default=True,
-        type=click.FloatRange(0),
-        help="Seconds to wait for another export to the same server.",
-    ),
-}
 
 
-def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what a user chooses of an export to a server, which a command is given as `choices`."""
+def _choices(**chosen: Any) -> "Choices":
+    from imnm_fhir.transfer import Choices
 
-    @wraps(function)
-    def with_choices(*arguments: Any, **options: Any) -> Any:
-        from imnm_fhir.transfer import Choices
+    return Choices(**chosen)
 
-        chosen = {name: options.pop(name) for name in _CHOICES}
-        return function(*arguments, choices=Choices(**chosen), **options)
 
-    command: Callable[..., Any] = with_choices
-    for option in reversed(_CHOICES.values()):
-        command = option(command)
-    return command
+transfer_options = one_object(
+    "choices",
+    _choices,
+    {
+        "--dry-run": {
+            "is_flag": True,
+            "help": "Say what would be sent to a server; send nothing.",
+        },
+        "--verify": {
+            "is_flag": True,
+            "help": "Look up at the server what the journal calls unchanged, too.",
+        },
+        "--overwrite": {
+            "is_flag": True,
+            "help": "Replace what somebody else changed or deleted there.",
+        },
+        "--withdraw-missing": {
+            "is_flag": True,
+            "help": "Delete at the server what earlier deliveries brought and this one lacks.",
+        },
+        "--all-or-nothing": {
+            "is_flag": True,
+            "help": "Send one transaction: all is stored, or nothing.",
+        },
+        "--bundle-size": {
+            "default": 100,
+            "show_default": True,
+            "type": click.IntRange(1, 1000),
+            "help": "Resources in one request at most.",
+        },
+        "--connections": {
+            "default": 2,
+            "show_default": True,
+            "type": click.IntRange(1, 32),
+            "help": "Requests at the same time.",
+        },
+        "--journal": {
+            "type": PATH,
+            "help": "Folder of the journals; default: SOURCE.journal beside the (first) source.",
+        },
+        "--wait": {
+            "default": 0,
+            "show_default": True,
+            "type": click.FloatRange(0),
+            "help": "Seconds to wait for another export to the same server.",
+        },
+    },
+)
 
 
 @click.command(

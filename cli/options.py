@@ -71,20 +71,24 @@ def language_option(function: Command) -> Command:
     )(function)
 
 
-def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add how a server is talked to, which a command is given as one `server`."""
+def one_object(
+    name: str, made: Callable[..., Any], options: dict[str, dict[str, Any]]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that adds options, by their flags; a command is given them as the object `made` of them."""
+    parameters = [flag.partition("/")[0].strip("-").replace("-", "_") for flag in options]
 
-    @wraps(function)
-    def with_server(*arguments: Any, **options: Any) -> Any:
-        from imnm_fhir.server.request.options import ServerOptions
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def with_object(*arguments: Any, **given: Any) -> Any:
+            chosen = {parameter: given.pop(parameter) for parameter in parameters}
+            return function(*arguments, **{name: made(**chosen)}, **given)
 
-        chosen = {name: options.pop(name) for name in _SERVER_OPTIONS}
-        return function(*arguments, server=ServerOptions(**chosen), **options)
+        command: Callable[..., Any] = with_object
+        for flag, about in reversed(options.items()):
+            command = click.option(flag, **about)(command)
+        return command
 
-    command: Callable[..., Any] = with_server
-    for option in reversed(_SERVER_OPTIONS.values()):
-        command = option(command)
-    return command
+    return decorate
 
 
 class _Seconds(click.FloatRange):
@@ -98,45 +102,52 @@ class _Seconds(click.FloatRange):
 
 
 _SECONDS = _Seconds(0, min_open=True)
-_SERVER_OPTIONS = {
-    "timeout": click.option(
-        "--timeout",
-        default=60,
-        show_default=True,
-        type=_SECONDS,
-        help="Seconds of a server's silence that end one attempt.",
-    ),
-    "patience": click.option(
-        "--patience",
-        default=300,
-        show_default=True,
-        type=_SECONDS,
-        help="Seconds for which one request is tried again.",
-    ),
-    "deadline": click.option(
-        "--deadline",
-        type=_SECONDS,
-        help="Seconds after which all work with the server ends; default: none.",
-    ),
-    "ca_bundle": click.option(
-        "--ca-bundle", type=PATH, help="File (PEM) of the only certification authorities to trust."
-    ),
-    "insecure_http": click.option(
-        "--insecure-http",
-        is_flag=True,
-        help="Allow plain http to another machine, without credentials.",
-    ),
-    "rewrite_links": click.option(
-        "--rewrite-links",
-        is_flag=True,
-        help="Ask links of another host under the given address (reverse proxies).",
-    ),
-    "compress": click.option(
-        "--compress/--no-compress",
-        default=None,
-        help="Send with gzip where the server takes it; default: unless it is this machine.",
-    ),
-}
+
+
+def _server(**chosen: Any) -> Any:
+    from imnm_fhir.server.request.options import ServerOptions
+
+    return ServerOptions(**chosen)
+
+
+server_options = one_object(
+    "server",
+    _server,
+    {
+        "--timeout": {
+            "default": 60,
+            "show_default": True,
+            "type": _SECONDS,
+            "help": "Seconds of a server's silence that end one attempt.",
+        },
+        "--patience": {
+            "default": 300,
+            "show_default": True,
+            "type": _SECONDS,
+            "help": "Seconds for which one request is tried again.",
+        },
+        "--deadline": {
+            "type": _SECONDS,
+            "help": "Seconds after which all work with the server ends; default: none.",
+        },
+        "--ca-bundle": {
+            "type": PATH,
+            "help": "File (PEM) of the only certification authorities to trust.",
+        },
+        "--insecure-http": {
+            "is_flag": True,
+            "help": "Allow plain http to another machine, without credentials.",
+        },
+        "--rewrite-links": {
+            "is_flag": True,
+            "help": "Ask links of another host under the given address (reverse proxies).",
+        },
+        "--compress/--no-compress": {
+            "default": None,
+            "help": "Send with gzip where the server takes it; default: unless it is this machine.",
+        },
+    },
+)
 
 
 def out_option(what: str) -> Callable[[Command], Command]:

@@ -25,6 +25,12 @@ FROM others WHERE known > 0;
 CREATE MACRO beyond(share, expected, known, others_known, between_sites, sd) AS
     abs(share - expected) > sd * sqrt(expected * (1 - expected) * (1 / known + 1 / others_known)
                                       + between_sites * between_sites);
+CREATE MACRO odd_share(wanted, name, fewest, between_sites, sd) AS TABLE
+SELECT site, name AS element, found, known, others_found, others_known,
+       CASE WHEN known < fewest OR others_known < fewest THEN 'too-few' ELSE 'violated' END AS verdict
+FROM shares WHERE trait = wanted
+  AND (known < fewest OR others_known < fewest
+       OR beyond(share, expected, known, others_known, between_sites, sd));
 
 -- A05.two-sites
 -- Candidates only: birth, onset and diagnosis that may lie within $days of each other and baseline CK
@@ -45,32 +51,16 @@ WHERE date_diff('day', b.birth_latest, a.birth_earliest) <= $days
 ORDER BY ALL;
 
 -- G02.sex
-SELECT site, 'sex' AS element, found, known, others_found, others_known,
-       CASE WHEN known < $least OR others_known < $least THEN 'too-few' ELSE 'violated' END AS verdict
-FROM shares WHERE trait = 'sex'
-  AND (known < $least OR others_known < $least
-       OR beyond(share, expected, known, others_known, $between, $sd));
+SELECT * FROM odd_share('sex', 'sex', $least, $between, $sd);
 
 -- G02.hmgcr
-SELECT site, 'anti_hmgcr' AS element, found, known, others_found, others_known,
-       CASE WHEN known < $least OR others_known < $least THEN 'too-few' ELSE 'violated' END AS verdict
-FROM shares WHERE trait = 'hmgcr'
-  AND (known < $least OR others_known < $least
-       OR beyond(share, expected, known, others_known, $between, $sd));
+SELECT * FROM odd_share('hmgcr', 'anti_hmgcr', $least, $between, $sd);
 
 -- G02.srp
-SELECT site, 'anti_srp' AS element, found, known, others_found, others_known,
-       CASE WHEN known < $least OR others_known < $least THEN 'too-few' ELSE 'violated' END AS verdict
-FROM shares WHERE trait = 'srp'
-  AND (known < $least OR others_known < $least
-       OR beyond(share, expected, known, others_known, $between, $sd));
+SELECT * FROM odd_share('srp', 'anti_srp', $least, $between, $sd);
 
 -- G02.statin
-SELECT site, 'statin_exposure' AS element, found, known, others_found, others_known,
-       CASE WHEN known < $least OR others_known < $least THEN 'too-few' ELSE 'violated' END AS verdict
-FROM shares WHERE trait = 'statin'
-  AND (known < $least OR others_known < $least
-       OR beyond(share, expected, known, others_known, $between, $sd));
+SELECT * FROM odd_share('statin', 'statin_exposure', $least, $between, $sd);
 
 -- G02.sex-flipped
 -- The share alone cannot tell: 60 % women are 40 % men. What a laboratory and a pair of scales know

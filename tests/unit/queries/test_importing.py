@@ -175,17 +175,16 @@ def test_our_escape_is_undone(take: Take) -> None:
     assert log.of("answered")[0]["new"] == "-4"
 
 
+def two_copies(listed: Path, folder: Path, *said: tuple[str, str]) -> tuple[Log, Taken]:
+    """The log, and what was taken from the last copy, after each person's copy came in."""
+    for who, new in said:
+        answers = {"P1": {"Answer": "corrected", "New value": new, **WHO, "By": who}}
+        result = import_answers(log_of(folder), fill(listed, answers, folder / f"{who}.xlsx"))
+    return result
+
+
 def test_two_people_with_two_copies(listed: Path, tmp_path: Path) -> None:
-    one = fill(
-        listed, {"P1": {"Answer": "corrected", "New value": "4", **WHO}}, tmp_path / "a.xlsx"
-    )
-    two = fill(
-        listed,
-        {"P1": {"Answer": "corrected", "New value": "5", **WHO, "By": "Ann"}},
-        tmp_path / "b.xlsx",
-    )
-    import_answers(log_of(tmp_path), one)
-    log, taken = import_answers(log_of(tmp_path), two)
+    log, taken = two_copies(listed, tmp_path, ("Eva", "4"), ("Ann", "5"))
     assert len(log.of("answered")) == 2 and taken.problems == []
     assert corrections_of(log) == []
     (standing,) = standing_answers(log).values()
@@ -202,16 +201,7 @@ def test_two_people_with_two_copies(listed: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_answer_in_two_copies_is_no_conflict(listed: Path, tmp_path: Path) -> None:
-    one = fill(
-        listed, {"P1": {"Answer": "corrected", "New value": "4", **WHO}}, tmp_path / "a.xlsx"
-    )
-    two = fill(
-        listed,
-        {"P1": {"Answer": "corrected", "New value": "4", **WHO, "By": "Ann"}},
-        tmp_path / "b.xlsx",
-    )
-    import_answers(log_of(tmp_path), one)
-    log, _ = import_answers(log_of(tmp_path), two)
+    log, _ = two_copies(listed, tmp_path, ("Eva", "4"), ("Ann", "4"))
     assert [each.new for each in corrections_of(log)] == ["4"]
 
 
