@@ -60,15 +60,20 @@ SELECT c.* REPLACE (nullif(c.anti_srp_methods, '') AS anti_srp_methods),
                 c.age_at_onset_low - c.age_at_onset_reported) AS age_at_onset_difference,
        greatest(0, c.age_at_diagnosis_reported - c.age_at_diagnosis_high,
                 c.age_at_diagnosis_low - c.age_at_diagnosis_reported) AS age_at_diagnosis_difference,
-       -- A censored number: `<20` lies between -inf and 20, `>10000` between 10000 and inf.
+       -- A censored number: `<20` lies between -inf and less than 20, `>10000` between more than 10000 and inf.
        CASE WHEN c.ck_baseline_comparator IN ('<', '<=') THEN '-inf'::DOUBLE
-            ELSE c.ck_baseline END AS ck_baseline_low,
+            ELSE c.ck_baseline + if(c.ck_baseline_comparator = '>', 1e-6, 0) END AS ck_baseline_low,
        CASE WHEN c.ck_baseline_comparator IN ('>', '>=') THEN 'inf'::DOUBLE
-            ELSE c.ck_baseline END AS ck_baseline_high,
+            ELSE c.ck_baseline - if(c.ck_baseline_comparator = '<', 1e-6, 0) END AS ck_baseline_high,
        CASE WHEN c.ck_month_6_comparator IN ('<', '<=') THEN '-inf'::DOUBLE
-            ELSE c.ck_month_6 END AS ck_month_6_low,
+            ELSE c.ck_month_6 + if(c.ck_month_6_comparator = '>', 1e-6, 0) END AS ck_month_6_low,
        CASE WHEN c.ck_month_6_comparator IN ('>', '>=') THEN 'inf'::DOUBLE
-            ELSE c.ck_month_6 END AS ck_month_6_high,
+            ELSE c.ck_month_6 - if(c.ck_month_6_comparator = '<', 1e-6, 0) END AS ck_month_6_high,
+       CASE WHEN c.ck_baseline_comparator IN ('<', '<=') THEN '-inf'::DOUBLE
+            ELSE c.ck_baseline_x_uln + if(c.ck_baseline_comparator = '>', 1e-6, 0) END AS ck_baseline_x_uln_low,
+       CASE WHEN c.ck_baseline_comparator IN ('>', '>=') THEN 'inf'::DOUBLE
+            ELSE c.ck_baseline_x_uln - if(c.ck_baseline_comparator = '<', 1e-6, 0) END AS ck_baseline_x_uln_high,
+       CASE WHEN c.ck_baseline_comparator IS NULL THEN c.ck_baseline END AS ck_baseline_exact,
        CASE WHEN c.ck_baseline_comparator IS NULL AND c.ck_month_6_comparator IS NULL
             THEN c.ck_month_6 - c.ck_baseline END AS ck_change,
        greatest(0, date_diff('day', c.ck_labelled_baseline_date_latest, c.diagnosis_earliest),

@@ -66,9 +66,10 @@ SELECT o.position, o.site, o.patient, o.element, o.time_point, o.n, o.comparator
        e.name IS NOT NULL AS element_known,
        -- A censored number: `<20` lies below 20, `>10000` above 10000.
        CASE WHEN o.comparator IN ('<', '<=') THEN '-inf'::DOUBLE
+            WHEN o.comparator = '>' THEN number(o.value_number) + 1e-6
             ELSE number(o.value_number) END AS number_low,
-       CASE o.comparator WHEN '<' THEN number(o.value_number) - 1e-6
-            WHEN '>' THEN 'inf'::DOUBLE WHEN '>=' THEN 'inf'::DOUBLE
+       CASE WHEN o.comparator IN ('>', '>=') THEN 'inf'::DOUBLE
+            WHEN o.comparator = '<' THEN number(o.value_number) - 1e-6
             ELSE number(o.value_number) END AS number_high,
        coalesce(o.time_point <> 'baseline',
                 earliest(o.date) > i.diagnosis + getvariable('K05_days')::INTEGER) AS follow_up,

@@ -132,7 +132,10 @@ def read_demands(engine: "duckdb.DuckDBPyConnection") -> tuple[DemandCount, ...]
         f"SELECT {', '.join(names)} FROM demand_counts ORDER BY site, element, months NULLS FIRST"
     )
     rows = engine.execute(query).fetchall()
-    return tuple(DemandCount(*row[:-1], lacking=tuple(row[-1] or ())) for row in rows)
+    return tuple(
+        DemandCount(**{**dict(zip(names, row, strict=True)), "lacking": tuple(row[-1] or ())})
+        for row in rows
+    )
 
 
 def _found(row: Mapping[str, Any], named: tuple[str, ...]) -> Found:

@@ -12,6 +12,8 @@ from imnm_fhir.validation.across import Found, Query
 from imnm_fhir.validation.checks import Check
 from imnm_fhir.validation.places import CohortRows, Patient, column_place, first_place, places
 
+MOST = 10  # patients that one is said to resemble; a column copied into all resembles everybody
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -111,7 +113,7 @@ def _site_finding(run: Run, query: Query, found: Sequence[Found], rows: CohortRo
         element=first.element,
         time_point=first.time_point,
         **at,
-        value="; ".join(others) or None,
+        value="; ".join(others[:MOST] + (["…"] if len(others) > MOST else [])) or None,
         part=query.part,
         numbers=first.numbers,
     )
