@@ -36,6 +36,11 @@ def pool(cohorts: Sequence[Cohort]) -> Cohort:
     manifest["dictionary_version"] = cohorts[0].manifest["dictionary_version"]
     manifest["stamps"] = [stamp for each in cohorts for stamp in each.manifest.get("stamps", [])]
     manifest["flow"] = sorted(_flow(cohorts), key=lambda each: str(each["site"]))
+    manifest["endorsements"] = {
+        site: said
+        for each in cohorts
+        for site, said in each.manifest.get("endorsements", {}).items()
+    }
     tables = {
         name: pa.concat_tables([_without_places(each.tables[name]) for each in cohorts])
         for name in TABLES

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_manifest
 from imnm_fhir.errors import UsageError
+from imnm_fhir.flow.endorsed import endorsed
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
@@ -15,7 +16,7 @@ from imnm_fhir.harmonise.deliveries import INCREMENTAL
 from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
-    from imnm_fhir.server import ServerOptions
+    from imnm_fhir.server import Connection, ServerOptions
     from imnm_fhir.transfer import Choices, Failure, Transferred, Watch
 
 
@@ -107,7 +108,12 @@ def _export_to_disk(folder: Path, target: Path, gate: Gate, progress: Progress |
     if target.suffix == ".json":
         return Exported(str(target), write_bundle(to_fhir(leaving.cohort()), target), stayed)
     manifest = write_ndjson(
-        folder, target, allowed=leaving.people, stamps=leaving.stamps, progress=progress
+        folder,
+        target,
+        allowed=leaving.people,
+        stamps=leaving.stamps,
+        endorsed=endorsed(folder),
+        progress=progress,
     )
     return Exported(str(target), _counts(manifest), stayed)
 
@@ -137,8 +143,14 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
 
     with connect(to.url, read_credentials(), to.server) as connection:
         ndjson = to.temporary / "ndjson"
+        said = endorsed(leaving.folder)
+        untaken = said and not _takes_endorsements(connection)
         manifest = write_ndjson(
-            leaving.folder, ndjson, allowed=leaving.people, stamps=leaving.stamps
+            leaving.folder,
+            ndjson,
+            allowed=leaving.people,
+            stamps=leaving.stamps,
+            endorsed=None if untaken else said,
         )
         files = {about["resourceType"]: ndjson / name for name, about in manifest["files"].items()}
         sites = read_manifest(leaving.folder)["sites"]
@@ -159,7 +171,27 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
             error.transferred = _placed(error.transferred, leaving.folder)
             raise
     sent = _placed(sent, leaving.folder)
-    return Exported(to.url, _counts(manifest), leaving.flow.lines(), sent)
+    stayed = [*leaving.flow.lines(), *([UNTAKEN] if untaken else [])]
+    return Exported(to.url, _counts(manifest), stayed, sent)
+
+
+UNTAKEN = (
+    "the endorsement stays at home: the server says that it takes no Provenance; hand the cohort's folder "
+    "or an NDJSON export to a study that asks for it"
+)
+
+
+def _takes_endorsements(connection: "Connection") -> bool:
+    """Whether a server that names its types names Provenance; one that does not tell is tried."""
+    from imnm_fhir.errors import ServerError
+    from imnm_fhir.fhir.endorsement import KIND
+    from imnm_fhir.server.capabilities import read_capabilities
+
+    try:
+        types = read_capabilities(connection).types
+    except ServerError:
+        return True
+    return not types or KIND in types
 
 
 def _placed(sent: "Transferred", folder: Path) -> "Transferred":

@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_manifest, read_people
+from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people
 from imnm_fhir.errors import FindingsError
+from imnm_fhir.flow.endorsed import ENDORSEMENTS, endorsed, endorsement_faults
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
-from imnm_fhir.queries.signing import is_signed
 from imnm_fhir.study import load_study
 
 if TYPE_CHECKING:
@@ -51,7 +51,20 @@ class Leaving:
         kept = keep_patients(read_cohort(self.folder), self.people)
         stamps = [*kept.manifest.get("stamps", []), *self.stamps]
         manifest = {**kept.manifest, "flow": self.flow.record(), "stamps": stamps}
+        manifest |= {ENDORSEMENTS: self._endorsements(kept)}
         return replace(kept, manifest=manifest, cells=None)  # the site's own words stay at home
+
+    def _endorsements(self, kept: Cohort) -> dict[str, dict[str, str]]:
+        """What was endorsed of the cohort, with the hash of the part that leaves."""
+        said = endorsed(self.folder)
+        if not said:
+            return {}
+        from imnm_fhir.fhir.endorsement import content_hashes
+
+        hashes = content_hashes(kept.tables)
+        return {
+            site: {**each, "content": hashes[site]} for site, each in said.items() if site in hashes
+        }
 
 
 def pass_gate(folder: Path, gate: Gate = NOTHING_ALLOWED, need_validation: bool = True) -> Leaving:
@@ -74,8 +87,7 @@ def _check_signed(folder: Path, gate: Gate) -> None:
     """Raise `FindingsError` where the study asks for an endorsement and the cohort, as it is, has none."""
     if gate.study is None or not load_study(gate.study).signed:
         return
-    if not is_signed(read_manifest(folder)):
+    if faults := endorsement_faults(folder):
         raise FindingsError(
-            f"{folder}: the study pools only what an investigator has endorsed, and this cohort was not, "
-            "or was changed since; run imnm-fhir queries sign on it at the site"
+            f"{folder}: the study pools only what an investigator has endorsed: {'; '.join(faults)}"
         )

@@ -1,19 +1,22 @@
 """From FHIR on disk or on a server to a cohort's folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from imnm_fhir.cohort import read_issues
 from imnm_fhir.errors import ImnmFhirError, UsageError
+from imnm_fhir.flow.endorsed import endorsement_lines
 from imnm_fhir.flow.places import Progress, is_url
 from imnm_fhir.flow.withdrawn import leave_out_of_folder
 from imnm_fhir.terminology import load_project
 
 if TYPE_CHECKING:
     from imnm_fhir.download import Wanted
-    from imnm_fhir.server import ServerOptions
+    from imnm_fhir.server import Connection, ServerOptions
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def import_fhir(
     else:
         manifest = import_files(Path(source), out, site=site, keep_going=keep_going)
     leave_out_of_folder(out)
+    notes += endorsement_lines(out)
     issues = [f"{issue.place()}: {issue.message}" for issue in read_issues(out)]
     rows = {name: about["rows"] for name, about in manifest["tables"].items()}
     return Imported(source, rows, issues, notes)
@@ -136,9 +140,41 @@ def _import_server(
                 which = "that" if chosen.tag else "our"
                 hint = "" if chosen.everything else f" with {which} tag; --all reads others' too"
                 raise ImnmFhirError(f"{url}: holds no resource{hint}")
-            manifest = import_files(spool.folder, out, site=site, keep_going=keep_going)
+            with _endorsements(connection, spool.folder) as unread:
+                manifest = import_files(spool.folder, out, site=site, keep_going=keep_going)
             conclude(spool, keep=chosen.since is not None)
-    return manifest, [f"{url}: {got.method.sentence()}", *got.notes, *others]
+    return manifest, [f"{url}: {got.method.sentence()}", *got.notes, *others, *unread]
+
+
+UNKNOWN_TYPE = (400, 404, 405, 501)  # how servers say that they have no such type
+
+
+@contextmanager
+def _endorsements(connection: "Connection", folder: Path) -> Iterator[list[str]]:
+    """What investigators have endorsed at the server, beside what was read from it for as long as it lasts.
+
+    They are about sites, so that no list of patients finds them. Yields what hindered the reading.
+    """
+    from imnm_fhir.errors import ServerError
+    from imnm_fhir.fhir.endorsement import KIND
+    from imnm_fhir.server.reading.search import find
+
+    path, unread = folder / f"{KIND}.ndjson", []
+    if path.exists():  # the server's bulk export brought them
+        yield []
+        return
+    tag = {"_tag": "|".join(_tag(None))}
+    try:
+        first = connection.request("GET", f"{KIND}?{urlencode({**tag, '_summary': 'count'})}")
+        lines = [] if first.status in UNKNOWN_TYPE else list(find(connection, KIND, tag))
+    except ServerError as error:
+        lines, unread = [], [f"endorsements were not read: {error}"]
+    try:
+        if lines:
+            path.write_bytes(b"".join(line + b"\n" for line in lines))
+        yield unread
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _wanted(chosen: FromServer, site: str | None) -> "Wanted":
@@ -157,6 +193,7 @@ def _wanted(chosen: FromServer, site: str | None) -> "Wanted":
 
 
 def _tag(text: str | None) -> tuple[str, str]:
+    """The tag that a text names; the project's own where there is none."""
     if text is None:
         return f"{load_project().base}/project", "imnm-fhir"
     system, _, code = text.rpartition("|")

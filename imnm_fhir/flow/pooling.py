@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imnm_fhir.cohort import read_cohort, write_cohort
+from imnm_fhir.flow.endorsed import endorsement_lines
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, pass_gate
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.languages import counted, untranslated_lines
@@ -16,6 +17,7 @@ def pool_folders(folders: Sequence[Path], out: Path, *, gate: Gate = NOTHING_ALL
     leaving = [pass_gate(folder, gate) for folder in folders]
     pooled = write_cohort(leave_out_withdrawn(pool([each.cohort() for each in leaving]), out), out)
     stayed = [line for each in leaving for line in each.flow.lines()]
+    stayed += endorsement_lines(out)
     people = pooled.tables["patients"].num_rows
     sites = counted(len(pooled.sites), "site")
     return [*stayed, f"{out}: {counted(people, 'patient')} of {sites} pooled"]

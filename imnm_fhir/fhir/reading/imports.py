@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from imnm_fhir.cohort import Cohort, new_manifest
 from imnm_fhir.engine import FEW, open_engine, within_memory
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.endorsement import endorsements_entry
 from imnm_fhir.fhir.files import (
     Located,
     fhir_files,
@@ -234,7 +235,8 @@ class _Import:
             "refused": refusals.total,
             "not_read": dict(sorted(others.items())),
         }
-        return new_manifest("fhir", assembled.sites) | {"imported": imported}
+        said = endorsements_entry(self.reader.endorsements)
+        return new_manifest("fhir", assembled.sites) | {"imported": imported} | said
 
     def issues(self, assembled: Assembled) -> tuple[Issue, ...]:
         """Every issue: what was refused, then what was not understood."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.endorsement import KIND, is_endorsement, read_endorsement
 from imnm_fhir.fhir.files import Located
 from imnm_fhir.fhir.reading.answers import as_happened, denial
 from imnm_fhir.fhir.reading.foreign import is_usable_medication, normalise
@@ -103,6 +104,7 @@ class ResourceReader:
     resources: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+    endorsements: list[Row] = field(default_factory=list)
     _first: dict[tuple[str, str], Located] = field(default_factory=dict)
     _addresses: dict[str, str] = field(default_factory=dict)
     _medications: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -136,6 +138,9 @@ class ResourceReader:
             return
         if kind == "Medication":
             self._read_medication(located)
+            return
+        if is_endorsement(located.resource):
+            self._read_endorsement(located)
             return
         judged = self.judge(located.resource, identity(located))
         if not judged.table:
@@ -212,6 +217,14 @@ class ResourceReader:
             self._list_unread("Medication", tuple(map(without_index, listed)), located)
         else:
             self._note_first(("Medication", ""), located)
+
+    def _read_endorsement(self, located: Located) -> None:
+        try:
+            said = read_endorsement(located.resource)
+        except ImnmFhirError as error:
+            self.refusals.add(KIND, str(error), located.file, located.line)
+            return
+        self.endorsements.append(said)
 
     def _list_unread(self, kind: str, paths: tuple[str, ...], located: Located) -> None:
         for path in paths:

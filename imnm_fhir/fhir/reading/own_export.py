@@ -9,6 +9,7 @@ from imnm_fhir.cohort import new_manifest
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.engine import FEW, open_engine
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.endorsement import KIND, endorsements_entry, read_endorsement
 from imnm_fhir.fhir.files import changed_files, is_sealed, own_manifest, read_file
 from imnm_fhir.fhir.reading.assembly import staged_schema
 from imnm_fhir.fhir.reading.columns import prepare_values, resource_columns, rows_query
@@ -76,7 +77,12 @@ def open_own_export(
                     f"create temp view final_{table} as {_final_query(table, folder / name)}"
                 )
         resources = sum(about["resources"] for about in exported["files"].values())
-        yield engine, _manifest(folder, by_kind.get("Organization"), resources)
+        manifest = _manifest(folder, by_kind.get("Organization"), resources)
+        if name := by_kind.get(KIND):
+            said = [read_endorsement(located.resource) for located in read_file(folder / name)]
+            manifest["imported"]["rows"] -= len(said)
+            manifest |= endorsements_entry(said)
+        yield engine, manifest
 
 
 def _empty(table: str) -> Any:

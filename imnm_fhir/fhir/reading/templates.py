@@ -15,6 +15,7 @@ from typing import Any
 
 from imnm_fhir.dictionary import TABLES, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.endorsement import is_endorsement
 from imnm_fhir.fhir.reading.foreign import REFERENCES
 from imnm_fhir.fhir.reading.holes import is_kept
 from imnm_fhir.fhir.reading.one_by_one import Judged, ResourceReader, Row, kind_of
@@ -103,6 +104,8 @@ def _of_another_kind(
 ) -> Template | None:
     """The template of what is not read at all, whatever it holds."""
     if kind in (*kinds(), "Organization", "Medication", "Bundle", "line"):
+        return None
+    if is_endorsement(resource):
         return None
     judged = reader.judge(resource, None)
     return None if judged.table else Template(kind, judged, {}, ())

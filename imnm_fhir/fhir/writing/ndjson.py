@@ -9,6 +9,7 @@ from imnm_fhir.dictionary import TABLES
 from imnm_fhir.engine import FEW, open_engine
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.conformance.check import check_rows, check_shapes, refuse_faults
+from imnm_fhir.fhir.endorsement import KIND, content_hashes_in, endorsement_resource
 from imnm_fhir.fhir.files import (
     MANIFEST,
     export_manifest,
@@ -34,6 +35,7 @@ def write_ndjson(
     checked: bool = True,
     allowed: "pa.Table | None" = None,
     stamps: Sequence[str] = (),
+    endorsed: Mapping[str, Mapping[str, str]] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Write a cohort as NDJSON, a file per resource type that has any; returns the manifest.
@@ -41,7 +43,8 @@ def write_ndjson(
     `source` is a cohort or its folder, which is then streamed and never held in memory. Only
     patients of `allowed` (columns site, patient) leave, all where it is None. `checked` refuses a
     cohort with a row that is no valid FHIR; `stamps` (what was allowed against the rules) are added
-    to those of the cohort. Equal cohorts give equal files. The old files stay until
+    to those of the cohort; `endorsed` is what investigators have declared, by site, and travels with
+    the hash of what leaves (`imnm_fhir.fhir.endorsement`). Equal cohorts give equal files. The old files stay until
     the new ones are complete.
 
     Raises `Problems` with table, element, column and count of faulty rows; `ImnmFhirError` where the
@@ -56,7 +59,9 @@ def write_ndjson(
         if checked:
             refuse_faults(check_rows(engine, list(sites)))
             refuse_faults(check_shapes(engine))
-        return _write_all(engine, folder, {**manifest, "sites": sites}, checked, progress)
+        said = [{**each, "site": site} for site, each in (endorsed or {}).items() if site in sites]
+        whole = {**manifest, "sites": sites, "endorsements": said}
+        return _write_all(engine, folder, whole, checked, progress)
 
 
 def _check_place(folder: Path) -> None:
@@ -126,11 +131,15 @@ def _write_all(
             parts[kind] = part, count
             if progress:
                 progress(count)
+        if cohort["endorsements"]:
+            part = part_of(f"{KIND}.ndjson")
+            _write_endorsements(engine, cohort["endorsements"], part)
+            parts[KIND] = part, len(cohort["endorsements"])
         manifest = export_manifest(parts, cohort, checked)
         write_manifest(part_of(MANIFEST), manifest)
-    for shape in shapes.values():
-        if shape.resource not in parts:
-            (folder / f"{shape.resource}.ndjson").unlink(missing_ok=True)
+    for kind in (KIND, *(shape.resource for shape in shapes.values())):
+        if kind not in parts:
+            (folder / f"{kind}.ndjson").unlink(missing_ok=True)
     return manifest
 
 
@@ -142,6 +151,14 @@ def _count(engine: "duckdb.DuckDBPyConnection", table: str, cohort: Mapping[str,
 
 def _write_organizations(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
     path.write_bytes(b"".join(write_json(fill("organization", row)) + b"\n" for row in rows))
+
+
+def _write_endorsements(
+    engine: "duckdb.DuckDBPyConnection", listed: Sequence[Mapping[str, str]], path: Path
+) -> None:
+    hashes = content_hashes_in(engine)
+    made = [endorsement_resource({**each, "content": hashes[each["site"]]}) for each in listed]
+    path.write_bytes(b"".join(write_json(each) + b"\n" for each in made))
 
 
 def _copy(engine: "duckdb.DuckDBPyConnection", table: str, path: Path, folder: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary import TABLES
+from imnm_fhir.fhir.endorsement import endorsement_resource
 from imnm_fhir.shapes import fill
 
 SITE_COLUMNS = ("name", "country", "language")
@@ -19,9 +20,11 @@ def organization_rows(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def to_fhir(cohort: Cohort) -> Iterator[dict[str, Any]]:
-    """Every resource of a cohort: Organizations, Patients, then the facts, in the tables' order."""
+    """Every resource of a cohort: Organizations, endorsements, Patients, then the facts, in the tables' order."""
     for row in organization_rows(cohort.manifest):
         yield fill("organization", row)
+    for site, said in cohort.manifest.get("endorsements", {}).items():
+        yield endorsement_resource({**said, "site": site})
     for name in TABLES:
         for row in cohort.tables[name].to_pylist():
             yield fill(name, row)
