@@ -10,11 +10,12 @@ from functools import partial
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.findings import Finding, Outcome, Place, Rule, Validation
-from imnm_fhir.issues import CATEGORIES, KINDS, Issue
+from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
 from imnm_fhir.queries.asking import Asked
 from imnm_fhir.queries.causes import Cause, causes_of
 from imnm_fhir.queries.configuration import load_asking
+from imnm_fhir.queries.conflicts import conflict_question
 from imnm_fhir.queries.evidence import UNIT_RULES
 from imnm_fhir.queries.model import Query, Target
 from imnm_fhir.report.changes import Changes
@@ -82,7 +83,7 @@ class Block:
     topic: str
     kind: str
     rules: Sequence[RuleLine]
-    category: str
+    category: str | None
     advice: str | None
     source: str | None
     question: str | None
@@ -142,14 +143,15 @@ def blocks_of(
     )
     drafts = [*_asked_drafts(causes), *_other_drafts(validation, causes, page)]
     most = max(FEWEST, min(MOST, MOST_UNITS // max(len(drafts), 1)))
-    made = [*_of_consortium(causes, page), *(_block(each, most, page) for each in drafts)]
+    made = [*_without_findings(causes, page), *(_block(each, most, page) for each in drafts)]
     order = {topic: place for place, topic in enumerate((*load_asking().order, NOT_ASKED))}
     return sorted(made, key=lambda each: order.get(each.topic, 0))
 
 
-def _of_consortium(causes: Iterable[Cause], page: _Page) -> Iterable[Block]:
-    """What the consortium asks the site: no rule here found it."""
+def _without_findings(causes: Iterable[Cause], page: _Page) -> Iterable[Block]:
+    """What is asked without a finding: by the consortium, or since answer and source contradict."""
     found = {each.query.id for each in causes}
+    neutral = page.asked is not None and page.asked.neutral
     for query in (each.query for each in page.asked.listed) if page.asked else ():
         if query.id not in found:
             standing = standing_of(query.id, page.asked, page.words) if page.asked else None
@@ -163,8 +165,8 @@ def _of_consortium(causes: Iterable[Cause], page: _Page) -> Iterable[Block]:
             yield Block(
                 topic=query.topic, kind=query.kind,
                 rules=said or [RuleLine("", page.words("of_consortium"), None, None)],
-                category=CATEGORIES[-1], advice=None, source=None, question=query.question,
-                evidence=None if page.asked and page.asked.neutral else query.evidence,
+                category=None, advice=None, source=None, question=_question(query, page),
+                evidence=query.evidence if query.origin == "consortium" and not neutral else None,
                 query=query.id, standing=standing, patients=1 if query.patient else 0,
                 rows=len({(each.file, each.row) for each in query.targets if each.row}),
                 all_rows=None, file=None,
@@ -249,7 +251,7 @@ def _block(draft: _Draft, most: int, page: _Page) -> Block:
         category=lead.category,
         advice=page.words.advice(rule) if rule else None,
         source=rule.source if rule else None,
-        question=query.question if query else None,
+        question=_question(query, page) if query else None,
         evidence=_evidence(query, lead, page),
         query=one.id if one and ids else None,
         standing=standing,
@@ -260,6 +262,14 @@ def _block(draft: _Draft, most: int, page: _Page) -> Block:
         units=[make() for make in makers[:most]],
         more=max(0, len(makers) - most),
     )
+
+
+def _question(query: Query, page: _Page) -> str:
+    """What the list asks, in the page's language; the consortium's own words as they are."""
+    state, why = page.asked.states.get(query.id, ("", "")) if page.asked else ("", "")
+    if state == "conflict":
+        return conflict_question(why, page.words.language)
+    return query.question
 
 
 def _makers(draft: _Draft, page: _Page) -> Iterable[Callable[[], Unit]]:

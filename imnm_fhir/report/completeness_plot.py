@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SENT, WITH_REASON, NOT_SENT = 2, 1, 0
 MOST_PATIENTS = 120  # rows of the figure; the table beside it counts all
 LEFT, TOP, SIDE = 118.0, 190.0, 15.0
-LONGEST = 34  # of a label in the figure; the table has it whole
+LONGEST = 32  # of a label in the figure; the table has it whole
 MISSING = {"birth_date": "birth_date_missing", "sex": "sex_missing", "deceased": "deceased_missing"}
 
 
