@@ -14,7 +14,8 @@ SOURCE_DIFFERS = translatable(
 
 def conflict_question(why: str, language: str) -> str:
     """What a contradiction asks: `why` is `answers` or `source`."""
-    return translate(ANSWERS_DIFFER if why == "answers" else SOURCE_DIFFERS, language)
+    asked = ANSWERS_DIFFER if why == "answers" else SOURCE_DIFFERS
+    return translate(asked, language)
 
 
 def conflict_query(query: Query, why: str, standing: Standing, language: str) -> Query:
