@@ -112,7 +112,7 @@ SELECT c.* REPLACE (nullif(c.anti_srp_methods, '') AS anti_srp_methods),
             THEN 100 * x.unknown / x.exposed END AS statin_agents_unknown_percent,
        g.patients AS site_patients,
        CASE WHEN g.patients < getvariable('T13_patients')::INTEGER OR c.glucocorticoid_ever THEN false
-            WHEN c.glucocorticoid_ever IS NULL THEN NULL
+            WHEN c.glucocorticoid_ever IS NULL OR c.onset_earliest > c.diagnosis_latest THEN NULL
             WHEN g.without > 1 THEN false WHEN g.not_known > 0 THEN NULL ELSE true
        END AS alone_without_glucocorticoid
 FROM cases c

@@ -9,6 +9,7 @@ from imnm_fhir.findings import Finding, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.queries.configuration import Asking, ColumnCause, load_asking
 from imnm_fhir.queries.evidence import cell_evidence, column_evidence, question_of
+from imnm_fhir.queries.explained import without_explained
 from imnm_fhir.queries.found import Found, Ident, ident
 from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Query, Target, fingerprint, query_id
@@ -45,10 +46,11 @@ def causes_of(
 
     A cause in many rows of one column is one question about the column. Several rules that stand at
     one cell, or read the same cells, or read a cell that is impossible by itself, are one question.
+    A gap that an unread cell left is not asked besides the cell.
     """
     asking = asking or load_asking()
     rules = {each.rule.id: each.rule for each in validation.rules}
-    found = list(_found(validation, cohort, asking))
+    found = without_explained(list(_found(validation, cohort, asking)), asking.explained)
     columns, left = _columns(found, asking, cohort, language, rules)
     known = known or {}
     groups = _grouped(told_apart(left, known, asking.together), known, asking.together)

@@ -1,6 +1,7 @@
 """What is asked, in which order and how much at once: `expectations/queries.toml`."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -49,6 +50,7 @@ class Asking:
     together: frozenset[str]
     topics: tuple[Topic, ...]
     columns: tuple[ColumnCause, ...]
+    explained: Mapping[str, frozenset[str]]
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -91,4 +93,5 @@ def load_asking() -> Asking:
             )
             for each in raw["column"].values()
         ),
+        explained={rule: frozenset(elements) for rule, elements in raw["explained"].items()},
     )

@@ -53,7 +53,7 @@ def cell_evidence(
 
 def _said(finding: Issue, language: str, rules: Mapping[str, Rule]) -> str:
     if not isinstance(finding, Finding):
-        return translate(finding.message, language)
+        return translate(finding.message, language).partition("; ")[0]  # not what to do
     rule = rules[finding.rule]
     return rule.evidenced(language, finding) or rule.said(language, finding.part)
 

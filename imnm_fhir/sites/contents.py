@@ -173,8 +173,10 @@ def _check_told_apart(fitted: TablePlan, fact: FactPlan, faults: Faults) -> None
             seen.setdefault(patient, set()).add(said)
     several = [patient for patient, said in seen.items() if len(said) > 1]
     if len(several) * MANY > len(seen):
+        instead = ", or map a time_point or a date" if fact.element.key_by == "date" else ""
         faults.at(
             fact.line,
             f"{fitted.said}: {len(several)} patient(s) with several rows of '{fact.element.name}', and "
-            'nothing tells them apart; name record = "…", or map a time_point or a date',
+            'nothing tells them apart; name record = "…", a column with a number of each row (add one '
+            f"where there is none){instead}",
         )

@@ -203,9 +203,11 @@ def column_place(
         mine = pc.and_(mine, pc.equal(rows["element"], element))
     if time_point is not None:
         mine = pc.and_(mine, pc.equal(rows["time_point"], time_point))
-    first = rows.filter(mine).slice(0, 1).to_pylist()
+    own = field or known_field(known)
+    with_value = rows.filter(pc.and_(mine, pc.is_valid(rows[own])))  # a blank cell tells no header
+    first = [*with_value.slice(0, 1).to_pylist(), *rows.filter(mine).slice(0, 1).to_pylist()][:1]
     if first:
-        at = CohortRows(cohort, []).place(known.table, field or known_field(known), first[0])
+        at = CohortRows(cohort, []).place(known.table, own, first[0])
         place |= {"file": at.file, "sheet": at.sheet, "column": at.column}
     return place
 

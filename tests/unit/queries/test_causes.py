@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from imnm_fhir.findings import Finding
 from imnm_fhir.queries.causes import queries_of
 from imnm_fhir.queries.model import Query
 from tests.unit.queries.one_loop import (
@@ -149,3 +150,42 @@ def test_rows_that_contradict_each_other_are_one_question() -> None:
             for row, word in ((7, "-9"), (8, "-10"))]  # fmt: skip
     (query,) = asked(*rows)
     assert [(each.row, each.word) for each in query.targets] == [(7, "-9"), (8, "-10")]
+
+
+def _demand(given: int) -> Finding:
+    numbers = {"element_label": "ck", "given": given, "patients": 24, "reasons": 0, "demanded": 90}
+    return replace(
+        finding("completeness", "", place("ck", 0, None), kind="improbable"),
+        patient=None, row=None, places=(), numbers=tuple((name, str(said)) for name, said in numbers.items()),
+    )  # fmt: skip
+
+
+def test_what_unread_cells_explain_is_not_asked_besides_them() -> None:
+    unread = [issue("unit-missing", row, "CK", str(row)) for row in range(2, 20)]  # of 18 patients
+    (query,) = asked(*unread, _demand(given=5))
+    assert query.rules == ("unit-missing",)
+    queries = asked(*unread, _demand(given=3))  # 3 of 24 are missing besides: more than a tenth
+    assert [each.rules for each in queries] == [("unit-missing",), ("completeness",)]
+    assert [each.rules for each in asked(_demand(given=5))] == [("completeness",)]
+
+
+def test_a_gap_that_an_unread_cell_left_in_a_patient_is_not_asked() -> None:
+    exposed = place("statin_exposure", 2, "yes", field="value_boolean", column="Statin")
+    counts = (("statin_agents_unknown", "12"), ("statin_exposed", "12"))
+    gap = replace(finding("X04", "P2", exposed, kind="improbable"), numbers=counts)
+    word = replace(issue("unknown-word", 2, "Agent", "Torvast"), element="statin")
+    assert [each.rules for each in asked(gap, word)] == [("unknown-word",)]
+    assert [each.rules for each in asked(gap, replace(word, patient="P3"))] == [
+        ("unknown-word",), ("X04",),
+    ]  # fmt: skip
+
+
+def test_statins_that_nobody_named_are_one_question() -> None:
+    rows = range(2, 9)
+    gaps = [
+        replace(finding("X04", f"P{row}", place("statin_exposure", row, "yes"), kind="improbable"),
+                numbers=(("statin_agents_unknown", "7"), ("statin_exposed", "9")))
+        for row in rows
+    ]  # fmt: skip
+    (query,) = asked(*gaps)
+    assert (query.patient, query.cells, query.question) == (None, 7, "Which statins were taken?")
