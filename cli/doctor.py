@@ -2,13 +2,16 @@
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from imnm_fhir.cli.options import example, server_options, voice_options
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError
-from imnm_fhir.server.request.options import ServerOptions
+
+if TYPE_CHECKING:
+    from imnm_fhir.server.request.options import ServerOptions
 
 
 @click.command(name="doctor", epilog=example("imnm-fhir doctor http://127.0.0.1:8080/fhir"))
@@ -16,7 +19,7 @@ from imnm_fhir.server.request.options import ServerOptions
 @click.option("--json", "as_json", is_flag=True, help="Print the diagnosis as JSON.")
 @server_options
 @voice_options
-def command(url: str, as_json: bool, server: ServerOptions, voice: Voice) -> None:
+def command(url: str, as_json: bool, server: "ServerOptions", voice: Voice) -> None:
     """Look at a FHIR server before anything is sent to it.
 
     Says what it can do, which plan an export and an import would take, how fast it answers, how far

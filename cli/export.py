@@ -17,10 +17,10 @@ from imnm_fhir.cli.options import (
     voice_options,
 )
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.server.request.options import ServerOptions
 
 if TYPE_CHECKING:
     from imnm_fhir.flow import Exported
+    from imnm_fhir.server.request.options import ServerOptions
     from imnm_fhir.transfer import Choices, Transferred
 
 PARTLY, FAILED = 5, 4  # exit codes
@@ -99,7 +99,7 @@ transfer_options = one_object(
 def command(
     source: tuple[Path, ...], target: str, site: str | None, log: Path | None, waivers: Path | None,
     exclude_failing_patients: bool, allow_errors: bool, choices: "Choices", as_json: bool,
-    server: ServerOptions, voice: Voice,
+    server: "ServerOptions", voice: Voice,
 ) -> None:  # fmt: skip
     """Export a cohort or site files as FHIR R4.
 

@@ -1,12 +1,15 @@
 """imnm-fhir import: FHIR from a server or files into a cohort."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imnm_fhir.cli.options import PATH, example, out_option, server_options, voice_options
 from imnm_fhir.cli.output import Voice
-from imnm_fhir.server.request.options import ServerOptions
+
+if TYPE_CHECKING:
+    from imnm_fhir.server.request.options import ServerOptions
 
 
 @click.command(
@@ -62,7 +65,7 @@ from imnm_fhir.server.request.options import ServerOptions
 def command(
     source: str, out: Path, site: str | None, everything: bool, tag: str | None,
     method: str | None, since: str | None, group: str | None, patients: Path | None, poll: int, page_size: int,
-    keep_going: bool, server: ServerOptions, voice: Voice,
+    keep_going: bool, server: "ServerOptions", voice: Voice,
 ) -> None:  # fmt: skip
     """Import FHIR R4 from a server or files into a cohort.
 

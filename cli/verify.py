@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,9 @@ from imnm_fhir.cli.options import (
 )
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError, UsageError
-from imnm_fhir.server.request.options import ServerOptions
+
+if TYPE_CHECKING:
+    from imnm_fhir.server.request.options import ServerOptions
 
 SHOWN = 20  # resources that are named on the screen; all stand in the report
 
@@ -42,7 +45,7 @@ SHOWN = 20  # resources that are named on the screen; all stand in the report
 def command(
     cohort: Path | None, url: str | None, certificate: Path | None, page: Path | None,
     journal: Path | None, language: str, waivers: Path | None, exclude_failing_patients: bool,
-    allow_errors: bool, server: ServerOptions, voice: Voice,
+    allow_errors: bool, server: "ServerOptions", voice: Voice,
 ) -> None:  # fmt: skip
     """Read a cohort back from a server and compare every value.
 

@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imnm_fhir.cli.options import PATH, example, server_options, voice_options
 from imnm_fhir.cli.output import Voice
 from imnm_fhir.errors import FindingsError, ServerError, UsageError
-from imnm_fhir.server.request.options import ServerOptions
+
+if TYPE_CHECKING:
+    from imnm_fhir.server.request.options import ServerOptions
 
 
 @click.command(
@@ -38,7 +41,7 @@ from imnm_fhir.server.request.options import ServerOptions
 @voice_options
 def command(
     places: tuple[Path, ...], patient: str | None, patient_file: Path | None, urls: tuple[str, ...],
-    cascade: bool, another_person: bool, keep_history: bool, server: ServerOptions, voice: Voice,
+    cascade: bool, another_person: bool, keep_history: bool, server: "ServerOptions", voice: Voice,
 ) -> None:  # fmt: skip
     """Take a patient out of servers, cohorts and files for good.
 

@@ -244,9 +244,24 @@ class _Stream:
 def _sorted_rows(
     table: "pa.Table", columns: tuple[str, ...], key: tuple[str, ...]
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of some columns in the order of the key, a batch at a time."""
-    order = [(name, "ascending") for name in key]
-    chosen = table.select(list(dict.fromkeys((*columns, *key))))
-    chosen = chosen.sort_by(order) if chosen.num_rows else chosen
-    for batch in chosen.select(list(columns)).to_batches(max_chunksize=BATCH):
+    """The rows of some columns in the order of the key, a batch at a time.
+
+    A table that is in this order already, as a cohort's folder has it, is not copied.
+    """
+    chosen = table.select(list(columns))
+    order = _order(table, key)
+    if order is not None:
+        chosen = chosen.take(order)
+    for batch in chosen.to_batches(max_chunksize=BATCH):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _order(table: "pa.Table", key: tuple[str, ...]) -> "pa.Array | None":
+    """The places of the rows in the order of the key; None where they stand in it."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    keys = table.select(list(key))
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in key])
+    in_order = np.array_equal(order.to_numpy(), np.arange(table.num_rows, dtype=np.uint64))
+    return None if in_order else order

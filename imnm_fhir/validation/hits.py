@@ -1,28 +1,46 @@
 """What breaks the rules, and the findings made of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import DemandCount, Finding, Rule
 from imnm_fhir.keys import row_key
 from imnm_fhir.validation.across import Found, Query
 from imnm_fhir.validation.checks import Check
-from imnm_fhir.validation.places import CohortRows, Patient, column_place, first_place, places
+from imnm_fhir.validation.places import (
+    CohortRows,
+    Patient,
+    Row,
+    column_place,
+    first_place,
+    places,
+    rows_at,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AT_ONCE = 2_000  # patients whose rows are held as Python objects while findings are made of them
 
 MOST = 10  # patients that one is said to resemble; a column copied into all resembles everybody
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """A row that breaks a check: the numbers that its places are found by, and the cohort's row."""
+    """A row that breaks a check: the numbers that its places are found by, and where the row stands.
+
+    `table` is the table of the cohort that was judged (None for `cases`) and `place` the row in it.
+    """
 
     check: Check
     patient: Patient
     own: Mapping[str, Any]
-    row: dict[str, Any] | None
+    table: "pa.Table | None"
+    place: int
     shown: str | None
     numbers: tuple[tuple[str, str], ...] = ()
 
@@ -45,11 +63,22 @@ class Run:
 
 def findings_of(run: Run) -> list[Finding]:
     """The findings in the order of the catalogue, then of the patients."""
+    found = [each for hits in _by_patients(run.hits) for each in _findings(run, hits)]
     persons = [(each.site, each.patient) for _, each in run.about_sites if each.patient]
-    rows = CohortRows(run.cohort, [hit.patient for hit in run.hits] + persons)
-    found = [_finding(run, hit, rows) for hit in run.hits]
-    found += [_site_finding(run, query, [each], rows) for query, each in _of_sites(run)]
-    found += [_site_finding(run, query, each, rows) for query, each in _of_pairs(run)]
+    rows = CohortRows(run.cohort, persons)
+
+    @cache
+    def place_of(
+        site: str, element: str | None, field: str | None, time_point: str | None
+    ) -> dict[str, Any]:
+        return column_place(run.cohort, site, element, field, time_point)
+
+    for query, each in run.about_sites:
+        if not each.patient:
+            at = place_of(each.site, each.element, each.field, each.time_point)
+            found.append(_site_finding(run, query, [each], at))
+    for query, pairs in _of_pairs(run):
+        found.append(_site_finding(run, query, pairs, _own_place(pairs[0], rows)))
     order = {rule: place for place, rule in enumerate(run.rules)}
     return sorted(
         found,
@@ -57,10 +86,41 @@ def findings_of(run: Run) -> list[Finding]:
     )
 
 
-def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
+def _by_patients(hits: Sequence[Hit]) -> Iterator[list[Hit]]:
+    """The hits of some patients at a time, in their order."""
+    patients = sorted({hit.patient for hit in hits})
+    number = {patient: place // AT_ONCE for place, patient in enumerate(patients)}
+    parts: dict[int, list[Hit]] = defaultdict(list)
+    for hit in hits:
+        parts[number[hit.patient]].append(hit)
+    yield from parts.values()
+
+
+def _findings(run: Run, hits: Sequence[Hit]) -> Iterator[Finding]:
+    rows = CohortRows(run.cohort, {hit.patient for hit in hits})
+    own = _judged_rows(hits)
+    for hit in hits:
+        yield _finding(run, hit, own.get((id(hit.table), hit.place)), rows)
+
+
+def _judged_rows(hits: Sequence[Hit]) -> dict[tuple[int, int], Row]:
+    """The rows that were judged, by their table and place, fetched together: one by one is slow."""
+    wanted: dict[int, tuple[pa.Table, list[int]]] = {}
+    for hit in hits:
+        if hit.table is not None:
+            wanted.setdefault(id(hit.table), (hit.table, []))[1].append(hit.place)
+    found: dict[tuple[int, int], Row] = {}
+    for number, (table, every) in wanted.items():
+        at = sorted(set(every))
+        rows = zip(at, rows_at(table, at), strict=True)
+        found |= {(number, place): row for place, row in rows}
+    return found
+
+
+def _finding(run: Run, hit: Hit, row: Row | None, rows: CohortRows) -> Finding:
     check, rule = hit.check, run.rules[hit.check.rule]
     part = rule.part(check.part)
-    found = places(check, hit.own, hit.row, hit.patient, rows)
+    found = places(check, hit.own, row, hit.patient, rows)
     at = first_place(found, check)
     return Finding(
         rule=check.rule,
@@ -76,10 +136,6 @@ def _finding(run: Run, hit: Hit, rows: CohortRows) -> Finding:
     )
 
 
-def _of_sites(run: Run) -> list[tuple[Query, Found]]:
-    return [(query, each) for query, each in run.about_sites if not each.patient]
-
-
 def _of_pairs(run: Run) -> list[tuple[Query, list[Found]]]:
     """The rows about patients, all of one rule and patient together."""
     together: dict[tuple[int, str, str], tuple[Query, list[Found]]] = {}
@@ -90,19 +146,17 @@ def _of_pairs(run: Run) -> list[tuple[Query, list[Found]]]:
     return list(together.values())
 
 
-def _site_finding(run: Run, query: Query, found: Sequence[Found], rows: CohortRows) -> Finding:
+def _own_place(found: Found, rows: CohortRows) -> dict[str, Any]:
+    """Where the row of the patient stands of whom a query speaks."""
+    own = rows.of("patients", (found.site, found.patient or ""))[0]
+    return {"table": "patients"} | {name: own[name] for name in ("file", "sheet", "row", "column")}
+
+
+def _site_finding(run: Run, query: Query, found: Sequence[Found], at: Mapping[str, Any]) -> Finding:
     """One finding about a site or patient; the patients that it resembles are its value."""
     rule, first = run.rules[query.rule], found[0]
     part = rule.part(query.part)
     others = [row_key(each.other) for each in found if each.other]
-    if first.patient:
-        own = rows.of("patients", (first.site, first.patient))[0]
-        at = {
-            "table": "patients",
-            **{name: own[name] for name in ("file", "sheet", "row", "column")},
-        }
-    else:
-        at = column_place(run.cohort, first.site, first.element, first.field, first.time_point)
     return Finding(
         rule=rule.id,
         kind=part.kind,

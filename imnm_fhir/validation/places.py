@@ -1,10 +1,11 @@
 """Where the facts of a finding stand: rows of the cohort, with the site's file, row and header."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.cohort.cells import MISSING, SiteCell, find_cells
@@ -13,10 +14,38 @@ from imnm_fhir.findings import Place
 from imnm_fhir.validation.checks import At, Check
 from imnm_fhir.validation.rows import Rows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Row = dict[str, Any]
 Patient = tuple[str, str]
 # Places of one finding. A confirmation holds as long as all of them stay: few series are longer.
 MOST = 100
+
+
+def rows_at(table: "pa.Table", places: Sequence[int]) -> list[Row]:
+    """The rows at these places, which ascend: taken batch by batch, since a table is joined first."""
+    import pyarrow as pa
+
+    found, start = [], 0
+    for batch in table.to_batches():
+        first = bisect_left(places, start)
+        start += batch.num_rows
+        mine = places[first : bisect_left(places, start)]
+        if mine:
+            found.append(batch.take([place - start + batch.num_rows for place in mine]))
+    return plain_rows(pa.Table.from_batches(found, table.schema))
+
+
+def plain_rows(table: "pa.Table") -> list[Row]:
+    """The rows of a table as dicts; equal texts of a column are one object, however often they come."""
+    columns = []
+    for column in table.columns:
+        coded = column.combine_chunks().dictionary_encode()
+        values = [*coded.dictionary.to_pylist(), None]
+        columns.append([values[place] for place in coded.indices.fill_null(-1).to_pylist()])
+    names = table.column_names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 class CohortRows:
@@ -34,7 +63,7 @@ class CohortRows:
             kept = cohort.tables[table].filter(
                 pc.is_in(cohort.tables[table]["patient"], value_set=names)
             )
-            for row in kept.to_pylist():
+            for row in plain_rows(kept):
                 if (row["site"], row["patient"]) in wanted:
                     self._rows[table, (row["site"], row["patient"])].append(row)
         ids = (row["id"] for rows in self._rows.values() for row in rows)

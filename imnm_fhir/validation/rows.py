@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIRST_DAY, LAST_DAY = date(1700, 1, 1), date(2200, 12, 31)
 LONG = 1000  # distinct values from which on a column makes many combinations with another such
 AT_ONCE = 12  # checks judged together: few columns at a time are quicker than few times
+UNIQUE = "expect_compound_columns_to_be_unique"  # nothing twice counts as well
 # What these say of a row depends on no other row; any other expectation is given every row.
 BY_ROW = frozenset(
     f"expect_column_{name}"
@@ -113,21 +114,15 @@ def _counted(keys: "Numbers") -> tuple["Numbers", int]:
 
 
 def every_row(rows: Rows, check: Check) -> Combinations:
-    """Every row, for an expectation that compares rows: words that it only compares as numbers."""
+    """Every row, for an expectation that compares rows: of words that must not come twice, their numbers."""
     import numpy as np
     import pandas as pd
 
     conditions = {*check.select, *check.where, *check.unless}
-    compared = set(check.kwargs.get("column_list", ())) - conditions
+    compared = set(check.kwargs["column_list"]) - conditions if check.type == UNIQUE else set()
     frame = {name: rows.at(name, slice(None)) for name in used_columns(check) - compared}
-    for name in sorted(compared):
-        column = rows.columns[name]
-        nothing = column.values.isna().to_numpy()
-        codes = column.codes
-        if nothing.any():
-            codes = np.where(nothing[codes], np.nan, codes)
-        frame[name] = pd.Series(codes)
-    return Combinations(pd.DataFrame(frame), np.arange(rows.count))
+    frame |= {name: pd.Series(rows.columns[name].codes, copy=False) for name in sorted(compared)}
+    return Combinations(pd.DataFrame(frame, copy=False), np.arange(rows.count))
 
 
 def judged_together(

@@ -169,6 +169,7 @@ def _run_all(
 
 
 Built = Mapping[Check, tuple[Any, Any]]
+NOTHING_MORE: Mapping[str, Any] = {}
 
 
 def _without(built: Built, others: Collection[Check]) -> Built:
@@ -268,14 +269,14 @@ def _inexact(check: Check, frame: "pd.DataFrame", judged: Any) -> bool:
 def _hits(
     check: Check, rows: Rows, table: "pa.Table | None", places: Sequence[int]
 ) -> Iterator[tuple[int, Hit]]:
-    """The rows that break a check, fetched together: one by one a table is slow."""
-    own = table.take(places).to_pylist() if table is not None else [None] * len(places)
+    """What is to be said of each row that breaks a check."""
     sites, patients = (rows.at(name, places).to_numpy() for name in ("site", "patient"))
     named = {at.like: rows.at(at.like, places).to_numpy() for at in check.at if at.like}
-    for number, (place, row) in enumerate(zip(places, own, strict=True)):
-        likes = {name: values[number] for name, values in named.items()}
+    for number, place in enumerate(places):
+        likes = {name: values[number] for name, values in named.items()} or NOTHING_MORE
         who = (str(sites[number]), str(patients[number]))
-        yield place, Hit(check, who, likes, row, shown_columns(check, rows, place))
+        shown = shown_columns(check, rows, place)
+        yield place, Hit(check, who, likes, table, place, shown)
 
 
 def _numbers(
