@@ -1,7 +1,7 @@
-"""The rules of `observations` over many rows: ours, plain SQL, Great Expectations as it comes.
+"""The rules of all tables and of `cases` over many rows: ours, plain SQL, Great Expectations as it comes.
 
-Each is measured in a process of its own, and all three must find the same rows:
-`python -m benchmarks.validation_rules --rows 1000000`.
+Each is measured in a process of its own, and all three must find the same rows; `whole` is the whole
+of `validate`, from the tables to findings: `python -m benchmarks.validation_rules --rows 1000000`.
 """
 
 import argparse
@@ -10,19 +10,24 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from benchmarks.meter import MB, measured
+from benchmarks.rules_in_sql import query_of
 from benchmarks.synthetic import chunks
 from imnm_fhir.cohort import Cohort, new_manifest
+from imnm_fhir.derive import derive_cases
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.study import load_study
+from imnm_fhir.validation import validate
 from imnm_fhir.validation.catalogue import expectations, load_catalogue
-from imnm_fhir.validation.checks import Bounds, Check, Condition
+from imnm_fhir.validation.checks import Check
 from imnm_fhir.validation.expectations import (
     ROWS,
     _batch,
@@ -31,13 +36,22 @@ from imnm_fhir.validation.expectations import (
     build_expectations,
     new_source,
 )
-from imnm_fhir.validation.frames import Given, known_columns, open_tables, sections, table_rows
-from imnm_fhir.validation.run import Run, _judge_table
-from imnm_fhir.validation.suites import read_suites
+from imnm_fhir.validation.frames import (
+    Given,
+    _placed,
+    case_rows,
+    known_columns,
+    open_tables,
+    sections,
+    table_rows,
+)
+from imnm_fhir.validation.run import Run, _columns_of, _judge, _judge_table
+from imnm_fhir.validation.suites import SUITES, read_suites
 
-SUITE = "observations"
+OBSERVATIONS, CASES = "observations", "cases"
 PER_PATIENT = 16.12  # rows of observations that a synthetic patient has, about
 TODAY = date(2026, 1, 1)
+STUDY = replace(load_study(), today=TODAY)
 
 
 def cohort_of(rows: int) -> Cohort:
@@ -46,7 +60,7 @@ def cohort_of(rows: int) -> Cohort:
 
     parts = list(chunks(max(1, round(rows / PER_PATIENT))))
     tables = {name: pa.concat_tables([each[name] for each in parts]) for name in parts[0]}
-    observations = tables[SUITE]
+    observations = tables[OBSERVATIONS]
     faulty = [place % 100 == 0 for place in range(observations.num_rows)]
     import pyarrow.compute as pc
 
@@ -56,7 +70,7 @@ def cohort_of(rows: int) -> Cohort:
         observations["value_number"],
     )
     place = observations.schema.get_field_index("value_number")
-    tables[SUITE] = observations.set_column(place, "value_number", numbers)
+    tables[OBSERVATIONS] = observations.set_column(place, "value_number", numbers)
     return _as_cohort(tables)
 
 
@@ -67,10 +81,9 @@ def _as_cohort(tables: Mapping[str, Any]) -> Cohort:
     )
 
 
-def checks() -> list[Check]:
-    """The checks of the suite."""
-    read = read_suites(expectations(), load_catalogue(), known_columns())
-    return [each for each in read if each.suite == SUITE]
+def checks() -> tuple[Check, ...]:
+    """The checks of every suite."""
+    return read_suites(expectations(), load_catalogue(), known_columns())
 
 
 def given(cohort: Cohort) -> Given:
@@ -82,113 +95,73 @@ def given(cohort: Cohort) -> Given:
 Found = dict[str, Collection[int]]
 
 
-def ours(cohort: Cohort) -> Found:
+def ours(cohort: Cohort, cases: Any) -> Found:
     """The rows that break each check, by our own run: verdicts first, states, hits with their rows."""
     built = build_expectations(checks())
     people = cohort.tables["patients"]
     patients = sorted(
         set(zip(people["site"].to_pylist(), people["patient"].to_pylist(), strict=True))
     )
-    run = Run(cohort, patients, load_catalogue())
+    run, found = Run(cohort, patients, load_catalogue()), {}
     with open_tables(cohort.tables, given(cohort)) as engine:
-        broken = _judge_table(run, engine, SUITE, cohort.tables, built)
-    return {each.name: rows for each, rows in broken.items()}
-
-
-def sql(cohort: Cohort) -> Found:
-    """The same rows by one query for each check over the prepared rows; its WHERE is compiled from the check."""
-    found: Found = {}
-    with open_tables(cohort.tables, given(cohort)) as engine:
-        prepared = sections(expectations(), "tables.sql")[SUITE].rstrip(";")
-        engine.execute(f"CREATE TABLE prepared AS {prepared}")
-        for check in checks():
-            query = f"SELECT position FROM ({_source(check)}) WHERE {_broken(check)}"
-            found[check.name] = [place for (place,) in engine.execute(query).fetchall()]
+        for suite in SUITES:
+            mine = {check: each for check, each in built.items() if check.suite == suite}
+            if suite == CASES:
+                broken = _judge(run, None, case_rows(engine, cases, _columns_of(run, mine)), mine)
+            else:
+                broken = _judge_table(run, engine, suite, cohort.tables, mine)
+            found |= {_name(check): rows for check, rows in broken.items()}
     return found
 
 
-def expectations_alone(cohort: Cohort) -> Found:
+def sql(cohort: Cohort, cases: Any) -> Found:
+    """The same rows by one query for each check over the prepared rows; its WHERE is compiled from the check."""
+    found: Found = {}
+    with open_tables(cohort.tables, given(cohort)) as engine:
+        queries = sections(expectations(), "tables.sql")
+        queries[CASES] = (expectations() / "facts.sql").read_text("utf-8")
+        engine.register(CASES, _placed(cases))
+        for suite in SUITES:
+            engine.execute(
+                f"CREATE OR REPLACE TABLE prepared AS {queries[suite].rstrip().rstrip(';')}"
+            )
+            for check in checks():
+                if check.suite == suite:
+                    rows = engine.execute(query_of(check)).fetchall()
+                    found[_name(check)] = [place for (place,) in rows]
+    return found
+
+
+def expectations_alone(cohort: Cohort, cases: Any) -> Found:
     """The same rows by Great Expectations as it comes: every row of every rule, dates as pandas has them."""
     built = build_expectations(checks())
+    found: Found = {}
     with open_tables(cohort.tables, given(cohort)) as engine:
-        rows = table_rows(engine, SUITE)
-        frame = rows.frame(rows.columns)
-    for name in frame.columns:
-        if frame[name].dtype.kind == "M":
-            frame[name] = frame[name].astype("datetime64[us]")
-    asked = [(check, 0, each[0]) for check, each in built.items()]
-    with _quiet(), _batch(new_source(), frame) as batch:
-        results = _results(batch, asked, ROWS)
-    rows = [result.result.get("unexpected_index_list") or [] for result in results]
-    return {check.name: each for (check, _, _), each in zip(asked, rows, strict=True)}
+        for suite in SUITES:
+            rows = case_rows(engine, cases) if suite == CASES else table_rows(engine, suite)
+            frame = rows.frame(rows.columns)
+            for name in frame.columns:
+                if frame[name].dtype.kind == "M":
+                    frame[name] = frame[name].astype("datetime64[us]")
+            asked = [(each, 0, made) for each, (made, _) in built.items() if each.suite == suite]
+            with _quiet(), _batch(new_source(), frame) as batch:
+                results = _results(batch, asked, ROWS)
+            for (check, _, _), result in zip(asked, results, strict=True):
+                found[_name(check)] = result.result.get("unexpected_index_list") or []
+    return found
 
 
-def _source(check: Check) -> str:
-    conditions = [_met(name, each) for name, each in {**check.select, **check.where}.items()]
-    conditions += [
-        f"({name} IS NULL OR NOT {_met(name, words)})" for name, words in check.unless.items()
-    ]
-    conditions += [f"{name} IS NOT NULL" for name in check.needs]
-    return "FROM prepared" + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
+def whole(cohort: Cohort, cases: Any) -> Found:
+    """What `validate` does: cases derived, rules about sites too, every finding with its places."""
+    del cases
+    return {"findings": range(len(validate(cohort, STUDY).findings))}
 
 
-def _met(name: str, condition: Condition) -> str:
-    if isinstance(condition, Bounds):
-        ends = [(">=", condition.low), ("<=", condition.high)]
-        return " AND ".join(f"{name} {sign} {end}" for sign, end in ends if end is not None)
-    return f"{name}::VARCHAR IN ({_listed(condition)})"
+def _name(check: Check) -> str:
+    return f"{check.suite}: {check.name}"
 
 
-def _listed(words: Any) -> str:
-    return ", ".join(f"'{word}'" if isinstance(word, str) else str(word) for word in words)
-
-
-def _between(kwargs: Mapping[str, Any]) -> str:
-    column, tests = kwargs["column"], []
-    for key, sign in (("min_value", "<"), ("max_value", ">")):
-        if kwargs.get(key) is not None:
-            end = kwargs[key]
-            tests.append(
-                f"{column} {sign} " + (f"DATE '{end}'" if isinstance(end, str) else str(end))
-            )
-    return " OR ".join(tests)
-
-
-def _later(kwargs: Mapping[str, Any]) -> str:
-    sign = "<" if kwargs.get("or_equal") else "<="
-    return f"{kwargs['column_A']} {sign} {kwargs['column_B']}"
-
-
-def _twice(kwargs: Mapping[str, Any]) -> str:
-    key = ", ".join(kwargs["column_list"])
-    return f"({key}) IN (SELECT ({key}) FROM prepared GROUP BY {key} HAVING count(*) > 1)"
-
-
-WRITTEN: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "expect_column_values_to_be_between": _between,
-    "expect_column_values_to_be_in_set": lambda it: (
-        f"{it['column']}::VARCHAR NOT IN ({_texts(it)})"
-    ),
-    "expect_column_values_to_not_be_in_set": lambda it: (
-        f"{it['column']}::VARCHAR IN ({_texts(it)})"
-    ),
-    "expect_column_values_to_not_be_null": lambda it: f"{it['column']} IS NULL",
-    "expect_column_pair_values_a_to_be_greater_than_b": _later,
-    "expect_compound_columns_to_be_unique": _twice,
-}
-
-
-def _texts(kwargs: Mapping[str, Any]) -> str:
-    words = kwargs["value_set"]
-    numbers = [f"{each:.1f}" if isinstance(each, int) else each for each in words]
-    return _listed([str(each) for each in numbers])
-
-
-def _broken(check: Check) -> str:
-    return WRITTEN[check.type](check.kwargs)
-
-
-WAYS = {"ours": ours, "sql": sql, "expectations": expectations_alone}
+WAYS = {"ours": ours, "sql": sql, "expectations": expectations_alone, "whole": whole}
 
 
 def one(way: str, folder: Path) -> dict[str, Any]:
@@ -197,17 +170,17 @@ def one(way: str, folder: Path) -> dict[str, Any]:
     import pyarrow.feather as feather
 
     tables = {name: feather.read_table(folder / name, memory_map=False) for name in TABLES}
-    cohort = _as_cohort(tables)
-    load_study()
+    cohort, cases = _as_cohort(tables), feather.read_table(folder / CASES, memory_map=False)
     found: Found = {}
     import great_expectations  # noqa: F401  # its import is not what is measured
 
-    meter = measured(lambda: found.update(WAYS[way](cohort)))
+    meter = measured(lambda: found.update(WAYS[way](cohort, cases)))
     rows = {name: np.array(sorted(each), dtype=np.int64) for name, each in found.items()}
     return {
         **meter,
         "found": {name: [len(each), crc32(each.tobytes())] for name, each in rows.items()},
-        "observations": tables[SUITE].num_rows,
+        "observations": tables[OBSERVATIONS].num_rows,
+        "cases": cases.nbytes / MB,
         "data": sum(table.nbytes for table in tables.values()) / MB,
     }
 
@@ -225,8 +198,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _write(cohort_of(options.rows), Path(folder))
         results = {way: _measured_apart(way, folder) for way in options.ways}
+    compared = [way for way in options.ways if way != "whole"]
     first = results[options.ways[0]]["found"]
-    for way in options.ways:
+    for way in compared:
         found = results[way]["found"]
         other = {name: (each, first[name]) for name, each in found.items() if each != first[name]}
         if other:
@@ -238,6 +212,10 @@ def _write(cohort: Cohort, folder: Path) -> None:
 
     for name in TABLES:
         feather.write_feather(cohort.tables[name], folder / name)
+    start = time.process_time()
+    cases = derive_cases(cohort, STUDY)
+    print(f"cases derived in {time.process_time() - start:.1f} processor s", flush=True)
+    feather.write_feather(cases, folder / CASES)
 
 
 def _measured_apart(way: str, folder: str) -> dict[str, Any]:
@@ -248,7 +226,8 @@ def _measured_apart(way: str, folder: str) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     count = sum(each[0] for each in result["found"].values())
     print(f"{way}: {result['observations']} rows, {count} found, {result['processor']:.1f} processor s,"
-          f" {result['seconds']:.1f} s, {result['memory']:.0f} MB beside {result['data']:.0f} MB of data,"
+          f" {result['seconds']:.1f} s, {result['memory']:.0f} MB beside {result['data']:.0f} MB of data"
+          f" and {result['cases']:.0f} of cases,"
           f" load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
     return result
 
