@@ -169,6 +169,11 @@ def load_sentences(language: str) -> Mapping[str, str]:
     return _sentences(language, os.environ.get(FOLDER))
 
 
+def template() -> Path:
+    """The file of all English sentences and labels, to be translated: a catalogue without translations."""
+    return Path(str(files("imnm_fhir.mappings") / "languages" / "imnm-fhir.pot"))
+
+
 def catalogues(folder: str | None) -> dict[str, list[Traversable]]:
     """The catalogues by language: ours, then one of the same name in `folder`, which goes before.
 

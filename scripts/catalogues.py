@@ -2,7 +2,7 @@
 
 A translation that stands beside its sentence, as in `sentence = { en = "...", es = "..." }` of
 expectations/rules.toml, is moved into its catalogue. Every sentence of the program is put into each
-catalogue of mappings/languages/, still without a translation where it is new; what the program says
+catalogue of mappings/languages/ and into imnm-fhir.pot beside them, still without a translation where it is new; what the program says
 no more is taken out. A LANGUAGE that has no catalogue yet gets one. Prints how many sentences each
 one lacks.
 """
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LANGUAGES = REPOSITORY / "mappings" / "languages"
 SOURCES = ("expectations", "imnm_fhir", "cli")
 KEYWORDS = {
-    "translatable": None, "translate": None, "_": None,
+    "translatable": None, "translate": None, "_": None, "sentence": None,
     "Unreadable": (2,), "issue_cell": (2,), "note": (5,), "refuse": (4,),  # messages of reading
 }  # fmt: skip
 METHODS = {".py": "python", ".html": "jinja2.ext:babel_extract"}
@@ -82,10 +82,24 @@ def _marked(path: Path, name: str) -> Iterator[tuple[str, str]]:
             yield name, said
 
 
-def template(repository: Path) -> Catalog:
-    """A catalogue of all sentences without a translation."""
+def labels(repository: Path) -> Iterator[tuple[str, str]]:
+    """The English labels of elements and values, which have those of our own languages beside them."""
+    for path in sorted((repository / "mappings" / "dictionary").glob("*.toml")):
+        declared = tomllib.loads(path.read_text("utf-8"))
+        yield from ((path.relative_to(repository).as_posix(), text) for text in _labels(declared))
+
+
+def _labels(declared: Mapping[str, object]) -> Iterator[str]:
+    for key, value in declared.items():
+        if isinstance(value, dict):
+            yield from [value["en"]] if key == "labels" else _labels(value)
+
+
+def template(repository: Path, language: str | None = None) -> Catalog:
+    """A catalogue of all sentences without a translation, and of the labels that have none in `language`."""
     catalog = Catalog(project="imnm-fhir", charset="utf-8", fuzzy=False)
-    for file, text in sentences(repository):
+    own = tomllib.loads((repository / "mappings" / "project.toml").read_text("utf-8"))["languages"]
+    for file, text in [*sentences(repository), *([] if language in own else labels(repository))]:
         catalog.add(text, locations=[(file, 1)])
     return catalog
 
@@ -105,10 +119,11 @@ def bring_up_to_date(path: Path, wanted: Catalog, moved: Mapping[str, str]) -> i
 
 def write_catalogue(catalog: Catalog, path: Path) -> None:
     """Write a catalogue without dates or line numbers, so that a change shows what changed."""
+    language = path.stem if path.suffix == ".po" else ""
     written = io.BytesIO()
     write_po(written, catalog, width=0, include_lineno=False, omit_header=True)
     said = written.getvalue().decode("utf-8").strip()
-    path.write_text(f"{HEADER.format(language=path.stem)}\n{said}\n", "utf-8")
+    path.write_text(f"{HEADER.format(language=language)}\n{said}\n", "utf-8")
 
 
 def move_translations(file: Path) -> dict[str, dict[str, str]]:
@@ -129,9 +144,10 @@ def move_translations(file: Path) -> dict[str, dict[str, str]]:
 def main() -> None:
     """Bring every catalogue up to date, and make those that are named."""
     moved = move_translations(REPOSITORY / "expectations" / "rules.toml")
-    wanted = template(REPOSITORY)
+    write_catalogue(template(REPOSITORY), LANGUAGES / "imnm-fhir.pot")
     known = {path.stem for path in LANGUAGES.glob("*.po")}
     for language in sorted(known | set(sys.argv[1:]) | set(moved)):
+        wanted = template(REPOSITORY, language)
         missing = bring_up_to_date(LANGUAGES / f"{language}.po", wanted, moved.get(language, {}))
         print(f"{language}: {missing} of {len(wanted)} sentences are not translated")
 

@@ -21,6 +21,8 @@ from imnm_fhir.aggregates.groups import across_groups
 from imnm_fhir.aggregates.numbers import Percent, fits, unit_of
 from imnm_fhir.aggregates.reading import read_rows
 from imnm_fhir.aggregates.rows import Row
+from imnm_fhir.aggregates.sentence import Sentence, sentence
+from imnm_fhir.languages import SOURCE, Translator, translatable
 from imnm_fhir.values import fold
 from imnm_fhir.written import write_csv
 
@@ -50,25 +52,25 @@ def check_rows(rows: Sequence[Row]) -> list[Contradiction]:
     return sorted(found, key=lambda each: (places.index(each.sheet) if several else 0, each.rows))
 
 
-def write_contradictions(found: Sequence[Contradiction], path: Path) -> None:
-    """Write one row per finding to a CSV file."""
-    header = (
-        "rule",
-        "check",
-        "certain",
-        "sheet",
-        "rows",
-        "label",
-        "group",
-        "source",
-        "explanation",
-    )
+YES, NO = translatable("yes"), translatable("no")
+HEADER = (
+    translatable("rule"), translatable("check"), translatable("certain"), translatable("sheet"),
+    translatable("rows"), translatable("label"), translatable("group"), translatable("source"),
+    translatable("explanation"),
+)  # fmt: skip
+
+
+def write_contradictions(
+    found: Sequence[Contradiction], path: Path, say: Translator | None = None
+) -> None:
+    """Write one row per finding to a CSV file, in the language of `say`."""
+    say = say or Translator(SOURCE)
     rows = [
-        ("G01", each.check, "yes" if each.certain else "no", each.sheet or "", " ".join(map(str, each.rows)),
-         each.label, each.group, each.source, each.explanation)
+        ("G01", say(each.check), say(YES if each.certain else NO),
+         each.sheet or "", " ".join(map(str, each.rows)), each.label, each.group, each.source, each.why.said(say))
         for each in found
     ]  # fmt: skip
-    write_csv(path, header, rows)
+    write_csv(path, [say(name) for name in HEADER], rows)
 
 
 # ------------------------------------------------------------------------ 1, 2, 6, 7: a single row
@@ -76,67 +78,88 @@ def write_contradictions(found: Sequence[Contradiction], path: Path) -> None:
 
 def _of_row(row: Row) -> Iterator[Contradiction]:
     if row.unread:
-        yield said(
-            UNREAD, row, f"{', '.join(row.unread)}: no number that can be read", certain=False
-        )
+        why = sentence("{columns}: no number that can be read", columns=row.unread)
+        yield said(UNREAD, row, why, certain=False)
     if row.n is not None and row.total is not None:
         if row.n > row.total and not row.declared:
             pass  # then it is no count, but a mean with its deviation
         elif row.n > row.total:
-            yield said(SUBGROUP, row, f"{row.n} of {row.total}: the part is larger than the whole")
+            text = translatable("{n} of {total}: the part is larger than the whole")
+            yield said(SUBGROUP, row, sentence(text, n=row.n, total=row.total))
         elif row.percent and not fits(row.n, row.total, row.percent):
             why = explain(row.n, row.total, row.percent)
             if row.declared:
                 yield said(PERCENT, row, why)
             else:
-                yield said(PERCENT, row, f"if this is n (%): {why}", certain=False)
+                yield said(
+                    PERCENT, row, sentence("if this is n (%): {why}", why=why), certain=False
+                )
     elif row.percent and not 0 <= row.percent.value <= 100:
-        yield said(PERCENT, row, f"{row.percent.value} % is no share of a whole")
+        why = sentence("{percent} is no share of a whole", percent=row.percent)
+        yield said(PERCENT, row, why)
     elif row.percent and row.total and not _parts_near(row.total, row.percent):
         yield said(PERCENT, row, _no_part(row.total, row.percent), certain=False)
     yield from _of_range(row)
 
 
-def _no_part(total: int, printed: Percent) -> str:
-    real = [f"{each} are {_percent_text(each, total, printed)} %" for each in _near(total, printed)]
-    return f"{printed.shown} is no whole number of {total} ({', '.join(real)})"
+def _no_part(total: int, printed: Percent) -> Sentence:
+    real = [
+        sentence("{count} gives {percent}", count=each, percent=_share(each, total, printed))
+        for each in _near(total, printed)
+    ]
+    text = translatable("{percent} is no whole number of {total} ({shares})")
+    return sentence(text, percent=printed, total=total, shares=real)
 
 
 def _of_range(row: Row) -> Iterator[Contradiction]:
     """A median below the smallest value, or above the largest; a note where rounding explains it."""
     low, middle, high = row.low, row.median, row.high
     if low is not None and high is not None and low > high:
-        yield said(RANGE, row, f"the range ends ({high}) before it begins ({low})")
+        text = translatable("the range ends ({high}) before it begins ({low})")
+        yield said(RANGE, row, sentence(text, high=high, low=low))
         return
-    for limit, name, below in (
-        (low, "below the lower", True),
-        (high, "above the upper", False),
+    for limit, text, below in (
+        (
+            low,
+            translatable("the median {median} lies below the lower end {limit} of its range"),
+            True,
+        ),
+        (
+            high,
+            translatable("the median {median} lies above the upper end {limit} of its range"),
+            False,
+        ),
     ):
         if limit is None or middle is None or (middle >= limit if below else middle <= limit):
             continue
-        why = f"the median {middle} lies {name} end {limit} of its range"
+        why = sentence(text, median=middle, limit=limit)
         # of numbers rounded alike the smaller stays the smaller
         units = unit_of(middle), unit_of(limit)
         if units[0] != units[1] and abs(middle - limit) <= sum(units) / 2:
-            yield said(RANGE, row, f"{why}, unless both are rounded", certain=False)
+            rounded = sentence("{why}, unless both are rounded", why=why)
+            yield said(RANGE, row, rounded, certain=False)
         else:
             yield said(RANGE, row, why)
 
 
-def explain(n: int, total: int, printed: Percent) -> str:
+def explain(n: int, total: int, printed: Percent) -> Sentence:
     """Why the percentage is not that of n of total, with the counts that it would fit."""
-    real = _percent_text(n, total, printed)
+    about = {"percent": printed, "count": f"{n}/{total}", "real": _share(n, total, printed)}
     guesses = _guesses(n, total, printed)
     if not guesses:
-        span = f"{max(total - NEARBY, 1)} to {total + NEARBY}"
-        return f"{printed.shown} is not {n}/{total} ({real} %), and no count of {span} gives it"
-    return f"{printed.shown} fits {' or '.join(guesses)}, not {n}/{total} ({real} %)"
+        text = translatable(
+            "{percent} is not {count} ({real}), and no count of {low} to {high} gives it"
+        )
+        return sentence(text, **about, low=max(total - NEARBY, 1), high=total + NEARBY)
+    if len(guesses) == 1:
+        return sentence("{percent} fits {one}, not {count} ({real})", **about, one=guesses[0])
+    text = translatable("{percent} fits {one} or {other}, not {count} ({real})")
+    return sentence(text, **about, one=guesses[0], other=guesses[1])
 
 
-def _percent_text(n: int, total: int, printed: Percent) -> Decimal:
-    return (Decimal(100 * n) / max(total, 1)).quantize(
-        min(printed.unit, Decimal("0.1")), ROUND_HALF_UP
-    )
+def _share(n: int, total: int, printed: Percent) -> Percent:
+    unit = min(printed.unit, Decimal("0.1"))
+    return Percent((Decimal(100 * n) / max(total, 1)).quantize(unit, ROUND_HALF_UP), unit)
 
 
 def _guesses(n: int, total: int, printed: Percent) -> list[str]:
@@ -172,10 +195,13 @@ def _twice(rows: Sequence[Row]) -> Iterator[Contradiction]:
             named[fold(row.label), fold(row.group), *where].append(row)
     for same in named.values():
         if len({each.n for each in same}) > 1:
-            counted = " and ".join(
-                f"{each.n} ({each.source or f'row {each.row}'})" for each in same
-            )
-            why = f"the same fact has the counts {counted}"
+            *counts, last = [
+                f"{each.n} ({each.source})" if each.source
+                else sentence("{n} (row {row})", n=each.n, row=each.row)
+                for each in same
+            ]  # fmt: skip
+            text = translatable("the same fact has the counts {counts} and {last}")
+            why = sentence(text, counts=counts, last=last)
             yield said(TWICE, same[0], why, same[1:], certain=not same[0].wide)
 
 
@@ -204,12 +230,14 @@ def _of_whole(whole: Row | None, parts: Sequence[Row]) -> Iterator[Contradiction
     first = parts[0]
     total = whole.n if whole else first.total
     if total is None:
-        yield said(UNREAD, first, f"no row is called '{first.part_of}', and no N is given", certain=False)  # fmt: skip
+        text = translatable("no row is called '{name}', and no N is given")
+        yield said(UNREAD, first, sentence(text, name=first.part_of), certain=False)
         return
     name = f"'{first.part_of}' ({total})"
     for each in parts:
         if each.n is not None and each.n > total:
-            yield said(SUBGROUP, each, f"{each.n} are more than {name}, of which they are a part")
+            text = translatable("{n} are more than {whole}, of which they are a part")
+            yield said(SUBGROUP, each, sentence(text, n=each.n, whole=name))
     kinds: Mapping[str, list[Row]] = {
         kind: [each for each in parts if each.parts == kind]
         for kind in ("exclusive", "overlapping", "both", "")
@@ -227,9 +255,8 @@ def _sum(rows: Sequence[Row]) -> tuple[int, str]:
 def _sum_of(rows: Sequence[Row], total: int, name: str) -> Iterator[Contradiction]:
     found, terms = _sum(rows)
     if rows and found != total:
-        yield said(
-            PARTS, rows[0], f"{terms} = {found}, not {name}, of which they are the parts", rows
-        )
+        text = translatable("{terms} = {sum}, not {whole}, of which they are the parts")
+        yield said(PARTS, rows[0], sentence(text, terms=terms, sum=found, whole=name), rows)
 
 
 def _union_of(
@@ -241,9 +268,14 @@ def _union_of(
     largest = max(each.n for each in rows if each.n is not None)
     shared, _ = _sum(both)
     if not largest <= total <= found - shared:
-        less = f" less {shared} in both" if shared else ""
-        bounds = f"at least {largest} and at most {found - shared}"
-        yield said(UNION, rows[0], f"{terms}{less}: {name} must be {bounds}", [*rows, *both])
+        bounds = {"whole": name, "least": largest, "most": found - shared, "terms": terms}
+        why = sentence("{terms}: {whole} must be at least {least} and at most {most}", **bounds)
+        if shared:
+            text = translatable(
+                "{terms} less {shared} in both: {whole} must be at least {least} and at most {most}"
+            )
+            why = sentence(text, **bounds, shared=shared)
+        yield said(UNION, rows[0], why, [*rows, *both])
 
 
 def _unsaid(rows: Sequence[Row], total: int, name: str) -> Iterator[Contradiction]:
@@ -253,8 +285,9 @@ def _unsaid(rows: Sequence[Row], total: int, name: str) -> Iterator[Contradictio
     found, terms = _sum(rows)
     largest = max(each.n for each in rows if each.n is not None)
     if not largest <= total <= found:
-        why = f"{terms} = {found} cannot make {name}, whether they overlap or not"
-        yield said(PARTS, rows[0], why, rows)
+        text = translatable("{terms} = {sum} cannot make {whole}, whether they overlap or not")
+        yield said(PARTS, rows[0], sentence(text, terms=terms, sum=found, whole=name), rows)
     elif found != total:
-        why = f"{terms} = {found} make {name} only if {found - total} are counted twice"
+        text = translatable("{terms} = {sum} make {whole} only with {more} counted twice")
+        why = sentence(text, terms=terms, sum=found, whole=name, more=found - total)
         yield said(PARTS, rows[0], why, rows, certain=False)

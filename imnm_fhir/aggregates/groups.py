@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from imnm_fhir.aggregates.cells import clean
 from imnm_fhir.aggregates.contradiction import PARTS, UNREAD, Contradiction, said
 from imnm_fhir.aggregates.rows import Row
+from imnm_fhir.aggregates.sentence import sentence
 from imnm_fhir.aggregates.words import meaning
 
 Groups = tuple[tuple[str, int | None], ...]  # each with its N
@@ -66,9 +67,12 @@ def _sums(lines: Sequence[Line], everyone: str, parts: Sequence[str]) -> Iterato
     for line in wrong:
         total, terms = line[everyone], " + ".join(str(line[name].n) for name in parts)
         found = sum(line[name].n or 0 for name in parts)
-        why = f"{terms} = {found} in the groups {', '.join(parts)}, not {total.n}"
+        why = sentence(
+            "{terms} = {sum} in the groups {groups}, not {n}",
+            terms=terms, sum=found, groups=parts, n=total.n,
+        )  # fmt: skip
         if right < len(wrong):
-            why += "; it holds only if they overlap"
+            why = sentence("{why}; it holds only if they overlap", why=why)
         yield said(PARTS, total, why, certain=right >= len(wrong))
 
 
@@ -85,7 +89,10 @@ def _opposites(rows: Sequence[Row]) -> Iterator[Contradiction]:
             first, second = pair.values()
             total = (first.n or 0) + (second.n or 0)
             if total != first.total and abs(first.row - second.row) == 1:
-                why = f"{first.n} + {second.n} = {total}, not {first.total}: somebody is neither, or unknown"
+                why = sentence(
+                    "{terms} = {sum}, not {n}: somebody is neither, or unknown",
+                    terms=f"{first.n} + {second.n}", sum=total, n=first.total,
+                )  # fmt: skip
                 yield said(PARTS, first, why, [second], certain=False)
 
 
@@ -96,5 +103,5 @@ def _without_total(rows: Sequence[Row]) -> Iterator[Contradiction]:
         counted = row.wide and row.n is not None and row.percent is not None
         if counted and row.total is None is row.group_total and column not in known:
             known.add(column)
-            why = "its column says no N (n = ...), so its percentages are not checked"
+            why = sentence("its column says no N (n = ...), so its percentages are not checked")
             yield said(UNREAD, row, why, certain=False)

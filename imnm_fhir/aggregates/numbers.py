@@ -25,11 +25,6 @@ class Percent:
     unit: Decimal
     bound: str = ""
 
-    @property
-    def shown(self) -> str:
-        """The percentage as a reader sees it, such as `11.8 %`."""
-        return f"{self.bound}{self.value} %"
-
 
 def decimal_sign(texts: Iterable[str]) -> str:
     """The decimal sign that most numbers of a table use; a point where nothing says otherwise."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, Problems, UsageError
 from imnm_fhir.languages import (
     FOLDER,
@@ -18,6 +19,7 @@ from imnm_fhir.languages import (
     percent_sign,
     placeholders,
     read_catalogue,
+    template,
     translatable,
     translate,
     with_sign,
@@ -58,6 +60,16 @@ def test_a_catalogue_has_every_sentence_and_no_other(language: str, repository: 
     known = {str(each.id) for each in read_catalogue(catalogues(None)[language][0]) if each.id}
     assert said - load_sentences(language).keys() == set()
     assert known - said == set()
+
+
+def test_the_file_to_translate_has_every_sentence_and_label(repository: Path) -> None:
+    dictionary = load_dictionary()
+    codes = [
+        each for value_set in dictionary.value_sets.values() for each in value_set.codes.values()
+    ]
+    labels = {each.labels["en"] for each in (*dictionary.elements.values(), *codes)}
+    known = {str(each.id) for each in read_catalogue(template()) if each.id}
+    assert known == {text for _, text in sentences(repository)} | labels
 
 
 @pytest.mark.parametrize("language", OURS)

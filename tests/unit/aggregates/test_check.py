@@ -11,6 +11,7 @@ from imnm_fhir.aggregates.check import explain
 from imnm_fhir.aggregates.numbers import Percent, fits, percent
 from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import Translator
 from imnm_fhir.written import Cell, write_excel
 
 MADRID = Path(__file__).parents[3] / "imnm_fhir/demo_data/madrid/published_table.csv"
@@ -68,7 +69,10 @@ def test_a_percentage_may_differ_by_one_unit_of_its_last_digit(
 
 def test_a_percentage_that_nothing_gives_says_so() -> None:
     said = explain(13, 16, Percent(Decimal("80.3"), Decimal("0.1")))
-    assert said == "80.3 % is not 13/16 (81.3 %), and no count of 13 to 19 gives it"
+    assert (
+        said.said(Translator("en"))
+        == "80.3 % is not 13/16 (81.3 %), and no count of 13 to 19 gives it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,12 +86,12 @@ def test_a_percentage_that_nothing_gives_says_so() -> None:
         ("label,median\nAge,\"71.5 (72-80)\"\n",
          [("note", "the median 71.5 lies below the lower end 72 of its range, unless both are rounded")]),
         ("label,N,percent\nStatin,16,80.3\n",
-         [("note", "80.3 % is no whole number of 16 (12 are 75.0 %, 13 are 81.3 %)")]),
+         [("note", "80.3 % is no whole number of 16 (12 gives 75.0 %, 13 gives 81.3 %)")]),
         ("label,N,percent\nStatin,16,18.7\n", []),
         ("label,n\nStatin,\"13/16 (81.3%)\"\n", []),
         ("label,n\nStatin,many\n", [("note", "n: no number that can be read")]),
         ("label,n,part of\nAll,16,\nA,9,All\nB,9,All\nC,17,All\n", [
-            ("note", "9 + 9 + 17 = 35 make 'All' (16) only if 19 are counted twice"),
+            ("note", "9 + 9 + 17 = 35 make 'All' (16) only with 19 counted twice"),
             ("sub-group", "17 are more than 'All' (16), of which they are a part"),
         ]),
     ],
@@ -144,14 +148,65 @@ def test_command_says_and_writes_what_it_found(tmp_path: Path) -> None:
     result = CliRunner().invoke(imnm_fhir, ["check-table", str(MADRID), "--out", str(out), "-q"])
     assert result.exit_code == 1
     assert "row 12, Extra-muscular manifestation (Results): 11.8 % fits 2/17" in result.stdout
-    assert "63 rows checked: 8 contradictions, 1 notes" in result.stdout
+    assert "Rows checked: 63; contradictions: 8; notes: 1" in result.stdout
     assert out.read_text("utf-8").count("G01") == 9
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "counts"),
+    [
+        ("es", "fila 12, Extra-muscular manifestation (Results): 11,8 % corresponde a 2/17, no a 2/16 (12,5 %)",
+         "Filas comprobadas: 63; contradicciones: 8; notas: 1"),
+        ("de", "Zeile 12, Extra-muscular manifestation (Results): 11,8 % passt zu 2/17, nicht zu 2/16 (12,5 %)",
+         "Geprüfte Zeilen: 63; Widersprüche: 8; Hinweise: 1"),
+        ("fr", "ligne 12, Extra-muscular manifestation (Results): 11,8 % correspond à 2/17, pas à 2/16 (12,5 %)",
+         "Lignes contrôlées : 63 ; contradictions : 8 ; notes : 1"),
+        ("it", "riga 12, Extra-muscular manifestation (Results): 11,8 % corrisponde a 2/17, non a 2/16 (12,5 %)",
+         "Righe controllate: 63; contraddizioni: 8; note: 1"),
+        ("nl", "rij 12, Extra-muscular manifestation (Results): 11,8 % past bij 2/17, niet bij 2/16 (12,5 %)",
+         "Gecontroleerde rijen: 63; tegenspraken: 8; opmerkingen: 1"),
+    ],
+)  # fmt: skip
+def test_command_says_it_in_the_language_asked_for(
+    tmp_path: Path, language: str, line: str, counts: str
+) -> None:
+    out = tmp_path / "found.csv"
+    asked = ["check-table", str(MADRID), "--out", str(out), "--language", language]
+    result = CliRunner().invoke(imnm_fhir, asked)
+    said = result.stdout.splitlines()
+    assert line in said
+    assert said[-1] == counts
+    english = CliRunner().invoke(imnm_fhir, ["check-table", str(MADRID), "-q"]).stdout
+    assert not set(said) & set(english.splitlines())
+    header, *rows = out.read_text("utf-8-sig").splitlines()
+    assert "explanation" not in header
+    assert len(rows) == 9
+
+
+def test_what_a_dropped_in_language_lacks_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    text += 'msgid "{percent} fits {one}, not {count} ({real})"\n'
+    text += 'msgstr "{percent} corresponde a {one}, não a {count} ({real})"\n'
+    (tmp_path / "pt.po").write_text(text, "utf-8")
+    monkeypatch.setenv("IMNM_FHIR_LANGUAGES", str(tmp_path))
+    good = table(tmp_path, "label,n,N,percent\nStatin,2,16,11.8\n")
+    result = CliRunner().invoke(imnm_fhir, ["check-table", str(good), "--language", "pt"])
+    assert result.stdout.splitlines() == [
+        "row 2, Statin: 11,8 % corresponde a 2/17, não a 2/16 (12,5 %)",
+        "Rows checked: 1; contradictions: 1; notes: 0",
+    ]
+    assert "without a translation in 'pt', said in English: 3" in result.stderr
 
 
 def test_command_is_content_with_a_table_that_agrees(tmp_path: Path) -> None:
     good = table(tmp_path, "label,n,N,percent\nStatin,13,16,81.3\n")
     result = CliRunner().invoke(imnm_fhir, ["check-table", str(good), "-q"])
-    assert (result.exit_code, result.stdout) == (0, "1 rows checked: 0 contradictions, 0 notes\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Rows checked: 1; contradictions: 0; notes: 0\n",
+    )
 
 
 @pytest.mark.parametrize("cell", ["9" * 5000, "5/16.5 (31%)", "13 (81.3.2%)", "1,5"])
