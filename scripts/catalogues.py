@@ -2,9 +2,9 @@
 
 A translation that stands beside its sentence, as in `sentence = { en = "...", es = "..." }` of
 expectations/rules.toml, is moved into its catalogue. Every sentence of the program is put into each
-catalogue of mappings/languages/ and into imnm-fhir.pot beside them, still without a translation where it is new; what the program says
-no more is taken out. A LANGUAGE that has no catalogue yet gets one. Prints how many sentences each
-one lacks.
+catalogue of mappings/languages/ and into imnm-fhir.pot beside them, still without a translation where
+it is new; what the program says no more is taken out. A LANGUAGE that has no catalogue yet gets one.
+Prints how many sentences each one lacks.
 """
 
 import io

@@ -67,7 +67,8 @@ def test_the_file_to_translate_has_every_sentence_and_label(repository: Path) ->
     codes = [
         each for value_set in dictionary.value_sets.values() for each in value_set.codes.values()
     ]
-    labels = {each.labels["en"] for each in (*dictionary.elements.values(), *codes)}
+    labels = {each.labels["en"] for each in codes}
+    labels |= {each.labels["en"] for each in dictionary.elements.values()}
     known = {str(each.id) for each in read_catalogue(template()) if each.id}
     assert known == {text for _, text in sentences(repository)} | labels
 
