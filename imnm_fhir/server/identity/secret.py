@@ -48,14 +48,13 @@ def read_secret_file(path: Path, name: str) -> str:
 
 
 def _from_keyring(service: str, name: str) -> str:
-    import keyring
-    from keyring.errors import KeyringError
-
     try:
+        import keyring  # looks for its settings and its backend at once
+
         found = keyring.get_password(service, name)
-    except KeyringError as error:
+    except Exception as error:  # backends raise what they like, with the line of a secret in it too
         raise UsageError(
-            f"{KEYRING}: the keyring cannot be used ({type(error).__name__}): unlock it, or set "
+            f"{KEYRING}: the keyring cannot be used ({type(error).__name__}): unlock it, see to its settings, or set "
             f"{name}_FILE instead"
         ) from None
     return found or ""

@@ -129,6 +129,20 @@ def test_a_machine_without_a_keyring_is_said() -> None:
         keyring.set_keyring(before)
 
 
+def test_whatever_a_keyring_raises_is_one_line_without_its_secrets(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Backends quote the line of their file at which they fail."""
+
+    def fail(service: str, username: str) -> str:
+        raise ValueError(f"line 1: {SECRET}")
+
+    monkeypatch.setattr(ring, "get_password", fail)
+    with pytest.raises(UsageError, match=r"cannot be used \(ValueError\)") as fault:
+        read_credentials(SERVICE)
+    assert SECRET not in str(fault.value) and fault.value.__suppress_context__
+
+
 def test_a_smart_client_needs_a_key() -> None:
     with pytest.raises(UsageError, match="IMNM_FHIR_SMART_KEY_FILE is not set"):
         read_credentials({"IMNM_FHIR_SMART_CLIENT_ID": "imnm"})
