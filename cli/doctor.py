@@ -31,7 +31,7 @@ def command(url: str, as_json: bool, server: "ServerOptions", voice: Voice) -> N
     with voice.progress("questions"):
         diagnosis = examine(url, server)
     if as_json:
-        click.echo(json.dumps(diagnosis.record(), indent=2, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(diagnosis.record(), indent=2, allow_nan=False))
     else:
         click.echo("\n".join(diagnosis.lines()))
     if diagnosis.problems:

@@ -150,4 +150,4 @@ def _tell_failures(sent: "Transferred") -> None:
 
 
 def _print(record: dict[str, Any]) -> None:
-    click.echo(json.dumps(record, ensure_ascii=False))
+    click.echo(json.dumps(record))

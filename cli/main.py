@@ -14,6 +14,7 @@ import click
 
 from imnm_fhir.cli.options import example
 from imnm_fhir.cli.output import Pipe
+from imnm_fhir.cli.plain import register
 from imnm_fhir.errors import ImnmFhirError
 
 EXIT_CODES = {
@@ -149,9 +150,9 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def _tolerant(stream: TextIO) -> TextIO:
-    r"""The stream, so that a poor encoding (`\xb5` for `µ`) does not end the work."""
+    """The stream, so that a poor encoding does not end the work: `u` for `µ` there."""
     if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
+        stream.reconfigure(errors=register())
     return stream
 
 
