@@ -31,7 +31,10 @@ EXIT_CODES = {
 DISK = frozenset(
     (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 )
+# Names that a system does not take: too long, with signs that Windows forbids, a circle of links.
+NAMES = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR))
 FINE, USAGE, BAD_INPUT, BUG, INTERRUPTED = 0, 2, 3, 70, 130
+LONGEST_SHOWN = 120  # characters of a path
 INTERRUPTION = "interrupted; what was there before is as it was"
 COMMANDS = {
     "new-site": "new_site",
@@ -129,15 +132,29 @@ def _run() -> int:
     except Exception as error:
         if _interrupted(error):
             return _say(INTERRUPTION, INTERRUPTED)
-        if isinstance(error, OSError) and error.errno in DISK:
-            place = error.filename or "a file"
-            why = f"{error.strerror}; see to its rights and to the room on the disk"
-            return _say(f"{place}: cannot be used: {why}", BAD_INPUT)
+        if why := _of_a_file(error):
+            return _say(why, BAD_INPUT)
         traceback.print_exc()  # a bug: shown whole, so that it can be reported
         return _say(
             "a bug of imnm-fhir; please report the lines above, without patients' values", BUG
         )
     return code if isinstance(code, int) else FINE
+
+
+def _of_a_file(error: Exception) -> str:
+    """What a disk, or the name of a file, has against being used; empty where it is something else."""
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return "the name of a file or folder is no text in this system's encoding; rename it"
+    if not isinstance(error, OSError):
+        return ""
+    place = str(error.filename or "a file")
+    place = place if len(place) <= LONGEST_SHOWN else f"{place[:LONGEST_SHOWN]}..."
+    if error.errno in NAMES and error.filename is not None:
+        return f"{place}: cannot be used: {error.strerror}; choose another name, or a shorter path"
+    if error.errno in DISK:
+        why = f"{error.strerror}; see to its rights and to the room on the disk"
+        return f"{place}: cannot be used: {why}"
+    return ""
 
 
 def _interrupted(error: BaseException | None) -> bool:

@@ -146,6 +146,8 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 def reason(error: OSError, target: Path) -> str:
     """Why a file could not be written, and what to do."""
+    if error.errno == errno.ENAMETOOLONG:
+        return "its name or path is too long; choose a shorter one"
     if target.is_dir():
         return "it is a folder; name a file"
     if not target.parent.is_dir():

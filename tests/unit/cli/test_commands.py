@@ -141,12 +141,31 @@ from imnm_fhir.cli import main
     assert ran.stderr == "\nimnm-fhir: interrupted; nothing was begun\n"
 
 
-def test_what_a_disk_refuses_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    denied = PermissionError(errno.EACCES, "Permission denied", "nd/Patient.ndjson")
-    monkeypatch.setattr(elements, "list_elements", raising(denied))
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.EACCES, "Permission denied", "nd/P.ndjson"),
+            "nd/P.ndjson: cannot be used: P",
+        ),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300),
+            f"{'x' * 120}...: cannot be",
+        ),
+        (OSError(errno.EINVAL, "Invalid argument", "build/a?b"), "build/a?b: cannot be used: Inv"),
+        (
+            UnicodeEncodeError("utf-8", "\udcfc", 0, 1, "surrogates not allowed"),
+            "the name of a file",
+        ),
+    ],
+)
+def test_what_a_disk_refuses_is_no_bug(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elements, "list_elements", raising(error))
     code, out, err = parts(run("elements"))
     assert (code, out, err.count("\n")) == (3, "", 1)
-    assert err.startswith("imnm-fhir: nd/Patient.ndjson: cannot be used: Permission denied; ")
+    assert err.startswith(f"imnm-fhir: {said}")
 
 
 def test_version() -> None:
