@@ -1,12 +1,17 @@
 """Cohorts as FHIR R4 resources, and back."""
 
-from imnm_fhir.fhir.conformance.check import check_conformance
-from imnm_fhir.fhir.files import Located, read_resources, write_bundle
-from imnm_fhir.fhir.models import as_model
-from imnm_fhir.fhir.reading.imports import from_fhir, import_files, read_cohort_from_files
-from imnm_fhir.fhir.text import read_json, write_json
-from imnm_fhir.fhir.writing.ndjson import write_ndjson
-from imnm_fhir.fhir.writing.resources import to_fhir
+from typing import TYPE_CHECKING
+
+from imnm_fhir.later import later
+
+if TYPE_CHECKING:
+    from imnm_fhir.fhir.conformance.check import check_conformance
+    from imnm_fhir.fhir.files import Located, read_resources, write_bundle
+    from imnm_fhir.fhir.models import as_model
+    from imnm_fhir.fhir.reading.imports import from_fhir, import_files, read_cohort_from_files
+    from imnm_fhir.fhir.text import read_json, write_json
+    from imnm_fhir.fhir.writing.ndjson import write_ndjson
+    from imnm_fhir.fhir.writing.resources import to_fhir
 
 __all__ = [
     "Located",
@@ -22,3 +27,27 @@ __all__ = [
     "write_json",
     "write_ndjson",
 ]
+
+__getattr__ = later(
+    __name__,
+    {
+        "conformance.check": ("check_conformance",),
+        "files": (
+            "Located",
+            "read_resources",
+            "write_bundle",
+        ),
+        "models": ("as_model",),
+        "reading.imports": (
+            "from_fhir",
+            "import_files",
+            "read_cohort_from_files",
+        ),
+        "text": (
+            "read_json",
+            "write_json",
+        ),
+        "writing.ndjson": ("write_ndjson",),
+        "writing.resources": ("to_fhir",),
+    },
+)

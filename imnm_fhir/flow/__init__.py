@@ -3,24 +3,29 @@
 Every function reads from one place, calls the room that does the work, and writes to another.
 """
 
-from imnm_fhir.flow.asking import (
-    audit_table,
-    list_queries,
-    log_of,
-    repair_log,
-    sign_delivery,
-    take_answers,
-)
-from imnm_fhir.flow.examining import examine
-from imnm_fhir.flow.exporting import Exported, export
-from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
-from imnm_fhir.flow.harmonising import harmonise_files
-from imnm_fhir.flow.importing import FromServer, Imported, import_fhir
-from imnm_fhir.flow.packets import make_packet, open_packet, type_question
-from imnm_fhir.flow.places import is_url
-from imnm_fhir.flow.pooling import pool_folders, table1_of
-from imnm_fhir.flow.verifying import Verified, verify
-from imnm_fhir.flow.withdrawing import Withdrawn, tell_apart, withdraw
+from typing import TYPE_CHECKING
+
+from imnm_fhir.later import later
+
+if TYPE_CHECKING:
+    from imnm_fhir.flow.asking import (
+        audit_table,
+        list_queries,
+        log_of,
+        repair_log,
+        sign_delivery,
+        take_answers,
+    )
+    from imnm_fhir.flow.examining import examine
+    from imnm_fhir.flow.exporting import Exported, export
+    from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
+    from imnm_fhir.flow.harmonising import harmonise_files
+    from imnm_fhir.flow.importing import FromServer, Imported, import_fhir
+    from imnm_fhir.flow.packets import make_packet, open_packet, type_question
+    from imnm_fhir.flow.places import is_url
+    from imnm_fhir.flow.pooling import pool_folders, table1_of
+    from imnm_fhir.flow.verifying import Verified, verify
+    from imnm_fhir.flow.withdrawing import Withdrawn, tell_apart, withdraw
 
 __all__ = [
     "Exported",
@@ -51,3 +56,52 @@ __all__ = [
     "verify",
     "withdraw",
 ]
+
+__getattr__ = later(
+    __name__,
+    {
+        "asking": (
+            "audit_table",
+            "list_queries",
+            "log_of",
+            "repair_log",
+            "sign_delivery",
+            "take_answers",
+        ),
+        "examining": ("examine",),
+        "exporting": (
+            "Exported",
+            "export",
+        ),
+        "gate": (
+            "Gate",
+            "Leaving",
+            "pass_gate",
+        ),
+        "harmonising": ("harmonise_files",),
+        "importing": (
+            "FromServer",
+            "Imported",
+            "import_fhir",
+        ),
+        "packets": (
+            "make_packet",
+            "open_packet",
+            "type_question",
+        ),
+        "places": ("is_url",),
+        "pooling": (
+            "pool_folders",
+            "table1_of",
+        ),
+        "verifying": (
+            "Verified",
+            "verify",
+        ),
+        "withdrawing": (
+            "Withdrawn",
+            "tell_apart",
+            "withdraw",
+        ),
+    },
+)

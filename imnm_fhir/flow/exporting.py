@@ -10,9 +10,7 @@ from imnm_fhir.cohort import read_manifest
 from imnm_fhir.errors import UsageError
 from imnm_fhir.flow.endorsed import endorsed
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
-from imnm_fhir.flow.harmonising import harmonise_files
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
-from imnm_fhir.harmonise.deliveries import INCREMENTAL
 from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
@@ -89,6 +87,7 @@ def _source_folder(
         if len(source) != 1 or not source[0].is_dir():
             raise UsageError("give one cohort folder, or site files with --site")
         return source[0]
+    from imnm_fhir.flow.harmonising import harmonise_files
     from imnm_fhir.validation import validate_folder
 
     harmonise_files(source, site, temporary, log=log)
@@ -162,7 +161,7 @@ def _export_to_server(leaving: Leaving, to: _Sending) -> Exported:
             to.choices,
             tags=[(f"{load_project().base}/site", site) for site in sorted(sites)],
             # A cohort's folder holds all of the site, an increment in one step what changed.
-            partial=to.one_step and any(a.get("kind") == INCREMENTAL for a in sites.values()),
+            partial=to.one_step and _is_increment(sites),
             watch=to.watch,
         )
         try:
@@ -192,6 +191,12 @@ def _takes_endorsements(connection: "Connection") -> bool:
     except ServerError:
         return True
     return not types or KIND in types
+
+
+def _is_increment(sites: Mapping[str, Any]) -> bool:
+    from imnm_fhir.harmonise.deliveries import INCREMENTAL
+
+    return any(about.get("kind") == INCREMENTAL for about in sites.values())
 
 
 def _placed(sent: "Transferred", folder: Path) -> "Transferred":

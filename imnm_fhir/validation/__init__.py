@@ -3,9 +3,10 @@
 `Validation` and what is in it stand in `imnm_fhir.findings`.
 """
 
+from typing import TYPE_CHECKING
+
+from imnm_fhir.later import later
 from imnm_fhir.validation.catalogue import load_catalogue
-from imnm_fhir.validation.expectations import RuleError
-from imnm_fhir.validation.folder import validate_folder
 from imnm_fhir.validation.gate import (
     CONSENT_ELEMENTS,
     Flow,
@@ -14,8 +15,12 @@ from imnm_fhir.validation.gate import (
     gate,
     remove_patient,
 )
-from imnm_fhir.validation.run import validate
 from imnm_fhir.validation.waivers import load_waivers
+
+if TYPE_CHECKING:
+    from imnm_fhir.validation.expectations import RuleError
+    from imnm_fhir.validation.folder import validate_folder
+    from imnm_fhir.validation.run import validate
 
 __all__ = [
     "CONSENT_ELEMENTS",
@@ -30,3 +35,12 @@ __all__ = [
     "validate",
     "validate_folder",
 ]
+
+__getattr__ = later(
+    __name__,
+    {
+        "expectations": ("RuleError",),
+        "folder": ("validate_folder",),
+        "run": ("validate",),
+    },
+)

@@ -13,7 +13,7 @@ PACKAGE = "imnm_fhir"
 # From the bottom to the top. A module (or sub-package) imports from layers below its own, and from its
 # own layer where no circle comes of it. The package itself, imnm_fhir/__init__.py, stands below cli.
 LAYERS = (
-    ("errors", "issues", "mappings", "expectations"),
+    ("errors", "issues", "later", "mappings", "expectations"),
     ("engine", "keys", "languages", "owner", "pseudonyms", "terminology", "written"),
     ("values",),
     ("units",),

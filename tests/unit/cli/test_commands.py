@@ -1,6 +1,7 @@
 """Every command: help, options. Every way to leave: the exit code of the one table."""
 
 import errno
+import importlib
 import re
 import shlex
 import signal
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -112,6 +114,43 @@ print(sorted({{name.split(".")[0] for name in sys.modules}} & {HEAVY!r}))
 """
     ran = run_python(code)
     assert ran.stdout.strip() == "[]", ran.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["export"], ["doctor"]])
+def test_help_loads_no_room_of_the_library(words: list[str]) -> None:
+    code = f"""
+import sys
+from click.testing import CliRunner
+from imnm_fhir.cli.main import imnm_fhir
+assert CliRunner().invoke(imnm_fhir, [*{words}, "--help"]).exit_code == 0
+print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("imnm_fhir.")}}))
+"""
+    ran = run_python(code)
+    assert set(ran.stdout.split()) == {"cli", "errors"}, ran.stderr
+
+
+def test_an_export_loads_neither_rules_nor_harmonising() -> None:
+    code = """
+import sys
+from imnm_fhir import fhir, flow, transfer, validation
+flow.export, flow.pass_gate, fhir.write_ndjson, validation.gate, transfer.transfer
+print(*sorted(name for name in sys.modules if name.startswith("imnm_fhir.")))
+"""
+    ran = run_python(code)
+    loaded = set(ran.stdout.split())
+    assert "imnm_fhir.fhir.writing.ndjson" in loaded, ran.stderr
+    for room in ("harmonise", "sites", "queries", "report", "readers", "validation.run",
+                 "fhir.reading", "derive.cases"):  # fmt: skip
+        assert {each for each in loaded if f"{each}.".startswith(f"imnm_fhir.{room}.")} == set()
+
+
+@pytest.mark.parametrize("room", ["derive", "fhir", "flow", "validation", "withdrawal"])
+def test_a_name_that_loads_later_is_there(room: str) -> None:
+    package = importlib.import_module(f"imnm_fhir.{room}")
+    for name in package.__all__:
+        assert not isinstance(getattr(package, name), ModuleType), name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing_of_the_kind'"):
+        getattr(package, "nothing_of_the_kind")  # noqa: B009
 
 
 def test_program_and_module_are_the_same_command() -> None:
