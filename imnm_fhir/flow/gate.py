@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, read_people
 from imnm_fhir.errors import FindingsError
+from imnm_fhir.flow.endorsed import ENDORSEMENTS, endorsed, endorsement_faults
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.study import load_study
 
@@ -86,7 +87,6 @@ def _check_signed(folder: Path, gate: Gate) -> None:
     """Raise `FindingsError` where the study asks for an endorsement and the cohort, as it is, has none."""
     if gate.study is None or not load_study(gate.study).signed:
         return
-    from imnm_fhir.flow.endorsed import ENDORSEMENTS, endorsed, endorsement_faults
 
     if faults := endorsement_faults(folder):
         raise FindingsError(

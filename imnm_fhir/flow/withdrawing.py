@@ -112,7 +112,8 @@ def _check(places: Sequence[Path], urls: Sequence[str]) -> None:
 
 def _known(places: Sequence[Path], person: "Person", done: Withdrawn) -> set[tuple[str, str]]:
     """Types and ids of the patient's resources, as cohorts and journals tell of them."""
-    from imnm_fhir.withdrawal import cohort_folders, journal_ids, journals, resource_ids
+    from imnm_fhir.withdrawal import cohort_folders, journal_ids, resource_ids
+    from imnm_fhir.withdrawal.places import journals
 
     tables = load_dictionary().tables
     known: set[tuple[str, str]] = {("Patient", person.id)}

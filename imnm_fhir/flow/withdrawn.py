@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, write_cohort
-from imnm_fhir.harmonise.patients import LIKE_WITHDRAWN, Suspect
 from imnm_fhir.issues import Issue
 from imnm_fhir.withdrawal.tombstones import (
     HELD_BACK,
@@ -21,10 +20,12 @@ from imnm_fhir.withdrawal.tombstones import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from imnm_fhir.harmonise.patients import Suspect
+
 logger = logging.getLogger(__name__)
 
 
-def suspect_beside(site: str, *beside: Path) -> Suspect | None:
+def suspect_beside(site: str, *beside: Path) -> "Suspect | None":
     """What tells whether an identifier is a withdrawn patient's in another spelling; None where nobody was."""
     known = [read_tombstones(place) for place in _places(beside)]
     if not known:
@@ -62,6 +63,8 @@ def leave_out_withdrawn(cohort: Cohort, *beside: Path) -> Cohort:
 
 def _nameless(issue: Issue, alike: Collection[tuple[str, str]]) -> Issue:
     """The issue that says which row is held back, without whom it names."""
+    from imnm_fhir.harmonise.patients import LIKE_WITHDRAWN
+
     if issue.rule != LIKE_WITHDRAWN or (issue.site or "", issue.patient) not in alike:
         return issue
     return replace(issue, patient=None, value=None)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort, resource_ids
     from imnm_fhir.withdrawal.journals import journal_ids
     from imnm_fhir.withdrawal.person import Person, parse_person
-    from imnm_fhir.withdrawal.places import cohort_folders, journals, redact_place
+    from imnm_fhir.withdrawal.places import cohort_folders, redact_place
     from imnm_fhir.withdrawal.traces import find_traces
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "cohort_folders",
     "find_traces",
     "journal_ids",
-    "journals",
     "parse_person",
     "redact_cohort",
     "redact_place",
@@ -46,7 +45,6 @@ __getattr__ = later(
         ),
         "places": (
             "cohort_folders",
-            "journals",
             "redact_place",
         ),
         "traces": ("find_traces",),

@@ -140,7 +140,7 @@ print(*sorted(name for name in sys.modules if name.startswith("imnm_fhir.")))
     loaded = set(ran.stdout.split())
     assert "imnm_fhir.fhir.writing.ndjson" in loaded, ran.stderr
     for room in ("harmonise", "sites", "queries", "report", "readers", "validation.run",
-                 "fhir.reading", "derive.cases"):  # fmt: skip
+                 "fhir.reading.bulk", "derive.cases"):  # fmt: skip
         assert {each for each in loaded if f"{each}.".startswith(f"imnm_fhir.{room}.")} == set()
 
 
