@@ -8,8 +8,6 @@ from typing import Any
 from imnm_fhir.cohort import table_hashes
 from imnm_fhir.errors import FindingsError
 from imnm_fhir.queries.log import Entry, Log, append
-from imnm_fhir.queries.states import last_judged
-from imnm_fhir.queries.status import query_states
 
 STATEMENT = "I have read the queries and answers of this delivery and endorse it for the study."
 
@@ -22,6 +20,9 @@ def sign(
     It shows what was signed, not who signed. Raises `FindingsError` where the cohort was not
     validated as it is, or answers came in that it does not hold yet.
     """
+    from imnm_fhir.queries.states import last_judged
+    from imnm_fhir.queries.status import query_states
+
     hashes, judged = table_hashes(manifest), last_judged(log)
     validation = manifest.get("validation") or {}
     if validation.get("table_hashes") != hashes or not judged or judged["tables"] != hashes:
