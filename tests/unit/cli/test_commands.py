@@ -126,7 +126,7 @@ assert CliRunner().invoke(imnm_fhir, [*{words}, "--help"]).exit_code == 0
 print(*sorted({{name.split(".")[1] for name in sys.modules if name.startswith("imnm_fhir.")}}))
 """
     ran = run_python(code)
-    assert set(ran.stdout.split()) == {"cli", "errors"}, ran.stderr
+    assert set(ran.stdout.split()) <= {"cli", "errors", "languages"}, ran.stderr
 
 
 def test_an_export_loads_neither_rules_nor_harmonising() -> None:

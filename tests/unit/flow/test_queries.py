@@ -81,7 +81,7 @@ def test_the_next_delivery_in_another_folder_takes_the_log_along(made: Path, fil
 def test_a_damaged_log_stops_the_work_and_changes_nothing(made: Path, filled: Path) -> None:
     take_answers(made, filled)
     log = log_folder(made) / LOG
-    log.write_text(log.read_text("utf-8").replace("4000", "5000"), "utf-8")
+    log.write_text(log.read_text("utf-8").replace('"4000"', '"5000"'), "utf-8")
     with pytest.raises(ImnmFhirError, match=r"log\.jsonl, line 4: was changed"):
         harmonise_files([made.parent / "site.csv"], str(made.parent / "site.toml"), made)
     assert values(made) == ["4000"]
