@@ -7,7 +7,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.terminology import mappings
+from imnm_fhir.toml_lines import line_of
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "serogroup": ("srp-unconfirmed", "other-msa"),
@@ -76,6 +77,14 @@ class Study:
     demanded: tuple[Demand, ...] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
+    source: tuple[str, str] = field(
+        default=("", ""), compare=False
+    )  # the study's own file, its text
+
+    def place(self, *path: str) -> str:
+        """Where the study's own file says something, as `study.toml, line 4: `."""
+        file, text = self.source
+        return f"{file}, line {line_of(text, *path)}: " if file else ""
 
     def limit(self, section: str, name: str) -> int:
         """A window or limit, such as `limit("onset_class", "acute_days")`."""
@@ -102,7 +111,7 @@ def load_study(path: Path | None = None) -> Study:
     faults = _faults(own, defaults)
     if faults:
         raise Problems(f"{path} has faults:", [_placed(fault, text) for fault in faults])
-    return _study(_merged(defaults, own))
+    return replace(_study(_merged(defaults, own)), source=(str(path), text))
 
 
 def _merged(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +164,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
 
 def _hash(study: Study) -> str:
     """SHA-256 of all that changes a result: every field but the name, `today` and `signed`."""
-    apart = ("name", "today", "signed", "small_cells", "hash")
+    apart = ("name", "today", "signed", "small_cells", "hash", "source")
     said = {key: value for key, value in asdict(study).items() if key not in apart}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -168,7 +177,7 @@ OPTIONAL: dict[str, Any] = {"data_date": date(2000, 1, 1), "today": date(2000, 1
 def _faults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[Fault]:
     faults: list[Fault] = []
     for section, entries in own.items():
-        if section == RULES and isinstance(entries, dict):
+        if section == RULES:
             continue  # the validation knows its rules, and says what is wrong with them
         if section not in defaults:
             faults.append((section, "", _unknown("section", section, defaults)))
@@ -292,17 +301,5 @@ def _value_fault(value: Any, example: Any) -> str | None:
 
 def _placed(fault: Fault, text: str) -> str:
     section, key, said = fault
-    return f"line {_line(section, key, text)}: {section}{'.' + key if key else ''}: {said}"
-
-
-def _line(section: str, key: str, text: str) -> int:
-    """The line of a key in its section; of the section, or the first, where it stands elsewhere."""
-    lines = text.splitlines()
-    heads = {line.split("#")[0].strip(): n for n, line in reversed([*enumerate(lines, 1)])}
-    if key and f"[{section}.{key}]" in heads:
-        return heads[f"[{section}.{key}]"]
-    start = heads.get(f"[{section}]", 1)
-    for number, line in enumerate(lines[start - 1 :], start):
-        if key and line.split("=")[0].strip() in (key, f"{section}.{key}"):
-            return number
-    return start
+    path = (*section.split("."), *([key] if key else []))
+    return f"line {line_of(text, *path)}: {'.'.join(path)}: {said}"

@@ -9,7 +9,6 @@ differs, a kind and category of its own.
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -17,7 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError, Problems
-from imnm_fhir.findings import Part, Rule, RuleSetting
+from imnm_fhir.findings import Part, Rule
 from imnm_fhir.issues import CATEGORIES, KINDS
 
 FILE = "rules.toml"
@@ -136,82 +135,7 @@ def evidence_names(rule: Rule, part: str | None) -> tuple[str, ...]:
     )
 
 
-def for_study(
-    catalogue: Mapping[str, Rule], chosen: Mapping[str, Any]
-) -> tuple[dict[str, Rule], tuple[RuleSetting, ...]]:
-    """The rules as a study's `[rules]` section has them, and what each ran with.
-
-    `chosen` may hold `off` (list of ids), `kind` (kind by id, or by `id.part`) and `limits`
-    (by id, by name). Raises `Problems` where it names a rule, part, kind or limit that is not.
-    """
-    faults = _study_faults(catalogue, chosen)
-    if faults:
-        raise Problems("the study's [rules] section has faults:", faults)
-    rules = {rule: _chosen(each, chosen) for rule, each in catalogue.items()}
-    settings = tuple(
-        RuleSetting(each, _changes(rule, chosen), off=rule in chosen.get("off", []))
-        for rule, each in rules.items()
-    )
-    on = {rule: each for rule, each in rules.items() if rule not in chosen.get("off", [])}
-    return {rule: each for rule, each in on.items() if each.runs == VALIDATE}, settings
-
-
-def _study_faults(catalogue: Mapping[str, Rule], chosen: Mapping[str, Any]) -> list[str]:
-    faults = [
-        f"unknown key '{key}'; it holds off, kind and limits"
-        for key in sorted(set(chosen) - {"off", "kind", "limits"})
-    ]
-    named = [*chosen.get("off", []), *chosen.get("limits", {})]
-    named += [name.partition(".")[0] for name in chosen.get("kind", {})]
-    faults += [unknown_rule(catalogue, name) for name in named if name not in catalogue]
-    for name, kind in chosen.get("kind", {}).items():
-        rule, _, part = name.partition(".")
-        if kind not in KINDS:
-            faults.append(f"kind.{name}: '{kind}' is none of {', '.join(KINDS)}")
-        if part and rule in catalogue and part not in catalogue[rule].parts:
-            faults.append(f"kind.{name}: {rule} has no part '{part}'")
-    for rule, limits in chosen.get("limits", {}).items():
-        if rule in catalogue:
-            faults += _limit_faults(catalogue[rule], limits)
-    return faults
-
-
-def _limit_faults(rule: Rule, limits: Mapping[str, Any]) -> list[str]:
-    faults = []
-    for name, value in limits.items():
-        if name not in rule.limits:
-            known = ", ".join(rule.limits) or "none"
-            faults.append(f"limits.{rule.id}: no limit is called '{name}'; it has {known}")
-        elif isinstance(value, bool) or _sort(value) != _sort(rule.limits[name]):
-            faults.append(f"limits.{rule.id}.{name}: give it as {_sort(rule.limits[name])}")
-    return faults
-
-
-def _sort(value: Any) -> str:
-    if isinstance(value, int | float):
-        return "a number"
-    return "a list" if isinstance(value, list) else "text"
-
-
 def unknown_rule(catalogue: Mapping[str, Rule], name: str) -> str:
     """What to say of a rule id that the catalogue does not have."""
     near = get_close_matches(name, catalogue, 3)
     return f"no rule is called '{name}'" + (f"; near: {', '.join(near)}" if near else "")
-
-
-def _chosen(rule: Rule, chosen: Mapping[str, Any]) -> Rule:
-    kinds = chosen.get("kind", {})
-    own = kinds.get(rule.id)
-    parts = {
-        name: replace(part, kind=kinds.get(f"{rule.id}.{name}", own or part.kind))
-        for name, part in rule.parts.items()
-    }
-    limits = {**rule.limits, **chosen.get("limits", {}).get(rule.id, {})}
-    return replace(rule, kind=own or rule.kind, limits=limits, parts=parts)
-
-
-def _changes(rule: str, chosen: Mapping[str, Any]) -> tuple[str, ...]:
-    changes = [f"{name}: {kind}" for name, kind in chosen.get("kind", {}).items()
-               if name.partition(".")[0] == rule]  # fmt: skip
-    limits = chosen.get("limits", {}).get(rule, {})
-    return (*changes, *(f"{name} = {value}" for name, value in limits.items()))

@@ -62,6 +62,15 @@ def build_expectations(checks: Sequence[Check]) -> dict[Check, tuple[Any, Any]]:
     return built
 
 
+def build_faults(checks: Sequence[Check]) -> list[str]:
+    """What Great Expectations does not know of the checks, each with file and line."""
+    try:
+        build_expectations(checks)
+    except Problems as error:
+        return list(error.problems)
+    return []
+
+
 def _expectation(check: Check, kwargs: Mapping[str, Any]) -> Any:
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,

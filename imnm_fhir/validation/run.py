@@ -26,11 +26,15 @@ from imnm_fhir.validation.catalogue import (
     COUNTED,
     evidence_names,
     expectations,
-    for_study,
     load_catalogue,
 )
 from imnm_fhir.validation.checks import Check, used_columns
-from imnm_fhir.validation.expectations import build_expectations, failing_rows, new_source
+from imnm_fhir.validation.expectations import (
+    build_expectations,
+    build_faults,
+    failing_rows,
+    new_source,
+)
 from imnm_fhir.validation.frames import Given, case_rows, known_columns, open_tables, table_rows
 from imnm_fhir.validation.hits import Hit, Run, findings_of
 from imnm_fhir.validation.outcomes import (
@@ -45,7 +49,8 @@ from imnm_fhir.validation.outcomes import (
 from imnm_fhir.validation.places import Patient, shown_columns
 from imnm_fhir.validation.refused import without_refused
 from imnm_fhir.validation.rows import Rows, combinations, judged_together
-from imnm_fhir.validation.suites import read_suites, unfinished_rules
+from imnm_fhir.validation.study_rules import for_study
+from imnm_fhir.validation.suites import read_checks, unfinished_rules
 from imnm_fhir.validation.waivers import check_waivers, waive
 
 COMPLETENESS = "completeness"
@@ -65,7 +70,7 @@ def validate(
     faults (`Problems`), and where a rule could not run (`RuleError`).
     """
     study = study or load_study()
-    rules, settings = for_study(load_catalogue(), study.rules)
+    rules, settings = for_study(load_catalogue(), study.rules, study.place)
     check_waivers(waivers, load_catalogue(), _patients(cohort))
     run = run_rules(cohort, study, rules)
     left, waived = waive([*cohort.issues, *findings_of(run)], waivers)
@@ -135,8 +140,14 @@ def _declared(
 ) -> tuple[tuple[Check, ...], tuple[Query, ...]]:
     """Every check and query of the rules that the study has on; all faults of all files at once."""
     catalogue = {**load_catalogue(), **rules}
-    checks = read_suites(expectations(), catalogue, _columns(tuple(study.visits)))
-    queries = read_queries(expectations(), catalogue)
+    checks, faults = read_checks(expectations(), catalogue, _columns(tuple(study.visits)))
+    queries: tuple[Query, ...] = ()
+    try:
+        queries = read_queries(expectations(), catalogue)
+    except Problems as error:
+        faults += error.problems
+    if faults:
+        raise Problems("the rules have faults:", [*faults, *build_faults(checks)])
     faults = unfinished_rules(catalogue, checks, [(each.rule, each.part) for each in queries])
     if faults:
         raise Problems("the catalogue of rules has faults:", faults)

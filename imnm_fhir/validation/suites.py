@@ -18,6 +18,7 @@ from imnm_fhir.findings import Rule
 from imnm_fhir.validation.catalogue import COUNTED, VALIDATE, evidence_names, unknown_rule
 from imnm_fhir.validation.checks import At, Bounds, Check, Condition, named_columns
 from imnm_fhir.validation.lines import Lines, read_yaml
+from imnm_fhir.validation.vocabulary import known_words
 
 SUITES = (*TABLES, "cases")
 DOCUMENT_KEYS = {"name", "expectations"}
@@ -56,16 +57,23 @@ def read_suites(
     Raises `Problems` with every fault: no such expectation, argument, column, element, rule or part;
     a rule or part twice; a word that YAML took for something else.
     """
+    checks, faults = read_checks(folder, rules, columns)
+    if faults:
+        raise Problems("the suites of rules have faults:", faults)
+    return tuple(checks)
+
+
+def read_checks(
+    folder: Traversable, rules: Mapping[str, Rule], columns: Mapping[str, Collection[str]]
+) -> tuple[list[Check], list[str]]:
+    """The checks of every suite that can be read, and every fault of the others."""
     faults: list[str] = []
     checks: list[Check] = []
     for suite in SUITES:
         found, wrong = _read_suite(folder, suite, rules, columns[suite])
         checks += found
         faults += wrong
-    faults += _doubles(checks)
-    if faults:
-        raise Problems("the suites of rules have faults:", faults)
-    return tuple(checks)
+    return checks, [*faults, *_doubles(checks)]
 
 
 def _doubles(checks: list[Check]) -> Iterator[str]:
@@ -202,6 +210,8 @@ class _Reader:
         for each in arguments.get("value_set") or []:
             if not isinstance(each, str | int | float) or isinstance(each, bool):
                 self.faults.add(f"quote {each!r}: values are text", *here, "value_set")
+            elif isinstance(each, str):
+                self._word(each, *here, "value_set")
         return arguments
 
     def _value(self, raw: Any, limits: Mapping[str, Any], here: tuple[str | int, ...]) -> Any:
@@ -246,7 +256,13 @@ class _Reader:
             elif name == "element" and word not in load_dictionary().elements:
                 near = _near(word, load_dictionary().elements)
                 self.faults.add(f"no element is called '{word}'{near}", *here)
+            else:
+                self._word(word, *here)
         return tuple(str(word) for word in words)
+
+    def _word(self, word: str, *here: str | int) -> None:
+        if word not in known_words():
+            self.faults.add(f"nothing is called '{word}'{_near(word, known_words())}", *here)
 
     def _needs(
         self,
@@ -278,6 +294,8 @@ class _Reader:
             at, fault = read_place(str(text), self.suite)
             if at and at.like:
                 self._known(at.like, (*here, "at"))
+            if at and at.word and not at.word.isdigit():
+                self._word(at.word, *here, "at")
             if fault:
                 self.faults.add(fault, *here, "at")
             elif at:
@@ -305,6 +323,11 @@ def read_place(text: str, suite: str) -> tuple[At | None, str | None]:
     table = dictionary.elements[elements[0]].table if elements else name
     fault = _column_fault(table, found["field"])
     word, like = (None, found["word"]) if found["mark"] else (found["word"], None)
+    visits = dictionary.value_sets["time_point"].codes
+    if found["time_point"] and found["time_point"] not in visits:
+        fault = (
+            f"no time point is called '{found['time_point']}'{_near(found['time_point'], visits)}"
+        )
     return (
         (None, fault)
         if fault

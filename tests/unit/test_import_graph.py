@@ -14,7 +14,7 @@ PACKAGE = "imnm_fhir"
 # own layer where no circle comes of it. The package itself, imnm_fhir/__init__.py, stands below cli.
 LAYERS = (
     ("errors", "issues", "later", "mappings", "expectations"),
-    ("engine", "keys", "languages", "owner", "pseudonyms", "terminology", "written"),
+    ("engine", "keys", "languages", "owner", "pseudonyms", "terminology", "toml_lines", "written"),
     ("values",),
     ("units",),
     ("dictionary", "study"),

@@ -7,7 +7,8 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.study import CHOICES, load_study
-from imnm_fhir.validation.catalogue import for_study, load_catalogue
+from imnm_fhir.validation.catalogue import load_catalogue
+from imnm_fhir.validation.study_rules import for_study
 
 
 def written(folder: Path, text: str) -> Path:
@@ -171,3 +172,59 @@ month_6 = 8.5
     ]
     lines = [each.partition(":")[0].rpartition(" ")[2] for each in told]
     assert lines == ["2", "2", "2", "3", "4", "5", "6", "7"]
+
+
+def test_faults_of_the_rules_are_reported_together_with_file_and_line(tmp_path: Path) -> None:
+    own = """[rules]
+off = [
+    "D02",
+    "D99",
+    "D01.birth-onset",
+]
+extra = 1
+[rules.kind]
+"D01.birth-onst" = "note"
+D03 = "warn"
+D01.birth-onset = "note"
+[rules.limits]
+K03 = 900
+D07.first_day = "2010-13-01"
+D02 = { days = 5 }
+[rules.limits.K10]
+ceilings = ["9999"]
+least = nan
+"""
+    path = written(tmp_path, own)
+    study = load_study(path)
+    with pytest.raises(Problems) as caught:
+        for_study(load_catalogue(), study.rules, study.place)
+    told = [each.removeprefix(f"{path}, line ") for each in caught.value.problems]
+    assert [int(each.partition(":")[0]) for each in told] == [
+        4,
+        5,
+        7,
+        9,
+        10,
+        11,
+        13,
+        14,
+        15,
+        17,
+        18,
+    ]
+    assert told[0] == "4: no rule is called 'D99'; near: D09"
+    assert told[-1] == "18: limits.K10.least: give it as a number, 0 or more"
+
+
+@pytest.mark.parametrize("text", ["rules = 5", "[rules]\noff = 'D01'", "[rules]\nkind = 'note'",
+                                  "[rules]\nlimits = 3", "[[rules]]\noff = []"])  # fmt: skip
+def test_rules_of_another_type_are_a_fault(text: str, tmp_path: Path) -> None:
+    study = load_study(written(tmp_path, text))
+    with pytest.raises(Problems, match=r"study\.toml, line [12]: "):
+        for_study(load_catalogue(), study.rules, study.place)
+
+
+def test_a_limit_may_be_a_day_of_toml(tmp_path: Path) -> None:
+    study = load_study(written(tmp_path, "[rules.limits.D07]\nfirst_day = 2011-01-01\n"))
+    rules, _ = for_study(load_catalogue(), study.rules)
+    assert rules["D07"].limits == {"first_day": "2011-01-01"}

@@ -7,7 +7,7 @@ import pytest
 from imnm_fhir.findings import Finding, Rule
 from imnm_fhir.languages import number_text
 from imnm_fhir.validation import load_catalogue
-from imnm_fhir.validation.catalogue import for_study
+from imnm_fhir.validation.study_rules import for_study
 
 RULES = load_catalogue()
 LEADING = re.compile(r"\b(wrong|error|mistake|correct|should|really|sure|missing|typo)\b", re.I)

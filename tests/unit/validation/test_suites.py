@@ -8,11 +8,12 @@ import pytest
 from imnm_fhir.errors import ImnmFhirError, Problems
 from imnm_fhir.validation import load_catalogue
 from imnm_fhir.validation.across import read_queries
-from imnm_fhir.validation.catalogue import expectations, for_study, read_catalogue
+from imnm_fhir.validation.catalogue import expectations, read_catalogue
 from imnm_fhir.validation.checks import Bounds
 from imnm_fhir.validation.expectations import build_expectations
 from imnm_fhir.validation.frames import known_columns
 from imnm_fhir.validation.places import CohortRows, places
+from imnm_fhir.validation.study_rules import for_study
 from imnm_fhir.validation.suites import SUITES, read_place, read_suites, unfinished_rules
 from tests.unit.small_cohort import cohort, observation, person
 
@@ -223,3 +224,22 @@ def test_every_cell_of_a_long_series_is_a_place(tmp_path: Path) -> None:
     who = (made.sites[0], "P1")
     found = places(replace(check, at=(at,)), {}, None, who, CohortRows(made, {who}))
     assert len(found) == 41  # that of the baseline among them
+
+
+def test_a_mistyped_word_is_a_fault_and_no_rule_that_never_asks(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        """\
+- type: expect_column_values_to_be_in_set
+  kwargs: {column: anti_hmgcr, value_set: ["positiv"]}
+  where: {serogroup_reported: ["hmgrc"]}
+  meta: {rule_id: S01, part: hmgcr}
+  at: [msa.value_code=positve, ck.date@basline]
+""",
+    )
+    assert found == [
+        "cases.yaml, line 4: nothing is called 'positiv'; near: positive, msa_positive",
+        "cases.yaml, line 5: nothing is called 'hmgrc'; near: hmgcr",
+        "cases.yaml, line 7: nothing is called 'positve'; near: positive, msa_positive, site",
+        "cases.yaml, line 7: no time point is called 'basline'; near: baseline",
+    ]

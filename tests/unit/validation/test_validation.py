@@ -13,10 +13,10 @@ from imnm_fhir.harmonise import harmonise_tables
 from imnm_fhir.issues import Issue
 from imnm_fhir.study import load_study
 from imnm_fhir.validation import RuleError, load_catalogue, load_waivers, validate, validate_folder
-from imnm_fhir.validation.catalogue import for_study
 from imnm_fhir.validation.expectations import build_expectations, failing_rows, new_source
 from imnm_fhir.validation.frames import known_columns
 from imnm_fhir.validation.run import run_rules
+from imnm_fhir.validation.study_rules import for_study
 from imnm_fhir.validation.suites import read_suites
 from tests.unit.small_cohort import Row, cohort, observation, person
 from tests.unit.small_site import SEX, patients, site
