@@ -94,23 +94,38 @@ def import_(
 @command.command(
     epilog=example("imnm-fhir queries status --cohort build/madrid --chart queries.svg")
 )
-@cohort_option
+@click.option(
+    "--cohort",
+    "cohorts",
+    required=True,
+    multiple=True,
+    type=PATH,
+    help="A cohort's folder, a folder of cohorts, or a file that --json wrote; may be given several times.",
+)
 @click.option("--chart", type=PATH, help="Also a chart over deliveries: .svg or .png.")
+@click.option(
+    "--json", "counts", type=PATH, help="Also the counts of one site as a file for the consortium."
+)
 @log_option
 @voice_options
-def status(cohort: Path, chart: Path | None, log: Path | None, voice: Voice) -> None:
-    """Say how many queries are open, answered, closed, by rule and age."""
-    from imnm_fhir.flow import log_of
-    from imnm_fhir.queries.status import status_of
+def status(
+    cohorts: tuple[Path, ...],
+    chart: Path | None,
+    counts: Path | None,
+    log: Path | None,
+    voice: Voice,
+) -> None:
+    """Say how many queries are open, answered, closed, by rule and age; several sites side by side.
 
-    found = status_of(log_of(cohort, log))
-    for line in found.lines():
+    A log identifies patients and stays at its site; the file of --json holds counts alone.
+    """
+    from imnm_fhir.flow import follow
+
+    for line in follow(cohorts, log=log, chart=chart, counts=counts):
         click.echo(line)
-    if chart:
-        from imnm_fhir.queries.chart import write_chart
-
-        write_chart(found, chart)
-        voice.say(f"chart: {chart}")
+    for path in (chart, counts):
+        if path:
+            voice.say(f"written: {path}")
 
 
 @command.command(

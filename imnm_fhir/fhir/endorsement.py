@@ -7,7 +7,7 @@ state that was signed at the site. https://hl7.org/fhir/R4/provenance.html
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +95,14 @@ def read_endorsement(resource: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
-def endorsements_entry(said: Iterable[Mapping[str, str]]) -> dict[str, Any]:
-    """What the manifest of an import says of endorsements: by site, the newest of each."""
+def endorsements_entry(said: Iterable[Mapping[str, str]], sites: Collection[str]) -> dict[str, Any]:
+    """What the manifest of an import says of the endorsements of its `sites`: the newest of each."""
     listed = sorted(said, key=lambda each: datetime.fromisoformat(each["at"]).timestamp())
-    found = {each["site"]: {name: each[name] for name in TEXTS} for each in listed}
+    found = {
+        each["site"]: {name: each[name] for name in TEXTS}
+        for each in listed
+        if each["site"] in sites
+    }
     return {"endorsements": found} if found else {}
 
 

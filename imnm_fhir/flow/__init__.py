@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from imnm_fhir.flow.examining import examine
     from imnm_fhir.flow.exporting import Exported, export
+    from imnm_fhir.flow.following import follow
     from imnm_fhir.flow.gate import Gate, Leaving, pass_gate
     from imnm_fhir.flow.harmonising import harmonise_files
     from imnm_fhir.flow.importing import FromServer, Imported, import_fhir
@@ -38,6 +39,7 @@ __all__ = [
     "audit_table",
     "examine",
     "export",
+    "follow",
     "harmonise_files",
     "import_fhir",
     "is_url",
@@ -73,6 +75,7 @@ __getattr__ = later(
             "Exported",
             "export",
         ),
+        "following": ("follow",),
         "gate": (
             "Gate",
             "Leaving",

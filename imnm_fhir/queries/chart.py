@@ -1,5 +1,6 @@
-"""The chart of the loop: queries by state after each delivery."""
+"""The chart of the loop: queries by state after each delivery, a panel for each site."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ COLOURS = {
 }
 
 
-def write_chart(status: Status, path: Path) -> None:
+ACROSS = 3  # panels beside each other
+
+
+def write_chart(statuses: Sequence[Status], path: Path) -> None:
     """Write the chart as .svg or .png; raises `UsageError` for another ending."""
     if path.suffix.lower() not in (".svg", ".png"):
         raise UsageError(f"{path}: give a name that ends in .svg or .png")
@@ -27,9 +31,15 @@ def write_chart(status: Status, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    wide = min(len(statuses), ACROSS)
+    high = -(-len(statuses) // ACROSS)
+    figure = Figure(figsize=(3 + 4 * wide, 4 * high), layout="constrained")
     FigureCanvasAgg(figure)
-    _draw(figure.subplots(), status)
+    panels = list(figure.subplots(high, wide, squeeze=False, sharey=True).flat)
+    for axes, status in zip(panels, statuses, strict=False):
+        _draw(axes, status)
+    for axes in panels[len(statuses) :]:
+        axes.set_axis_off()
     with replace_atomically(path) as unfinished, rc_context({"svg.hashsalt": "queries"}):
         figure.savefig(unfinished, format=path.suffix[1:].lower(), metadata=_metadata(path))
 

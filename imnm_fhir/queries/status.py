@@ -1,7 +1,7 @@
 """How the loop stands: queries by state, rule and age, and which rules changed a value at all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,10 +31,13 @@ class RuleUse:
 
 @dataclass(frozen=True)
 class Status:
-    """The loop of one cohort. `deliveries` are the counts by state after each delivery, in order."""
+    """The loop of one cohort in counts: no patient and no query is named.
+
+    `counts` are by state; `deliveries` the counts by state after each delivery, in order.
+    """
 
     site: str
-    states: Mapping[str, State]
+    counts: Mapping[str, int]
     rules: tuple[RuleUse, ...]
     ages: Mapping[str, int]
     deliveries: tuple[tuple[str, Mapping[str, int]], ...]
@@ -44,9 +47,10 @@ class Status:
 
     def lines(self) -> list[str]:
         """The status as text; no patient is named."""
-        counts = Counter(state for state, _ in self.states.values())
-        lines = [f"{self.site}: {len(self.states)} queries"]
-        lines += [f"  {state:<13}{counts[state]:>6}" for state in STATES if counts[state]]
+        lines = [f"{self.site}: {sum(self.counts.values())} queries"]
+        lines += [
+            f"  {state:<13}{self.counts[state]:>6}" for state in STATES if self.counts.get(state)
+        ]
         lines += [f"  held back    {self.held_back:>6}"] if self.held_back else []
         lines += [f"  redacted     {self.redacted:>6}"] if self.redacted else []
         if self.to_waive:
@@ -56,16 +60,7 @@ class Status:
         if self.ages:
             lines.append("still to answer, since they were first asked:")
             lines += [f"  {age:<20}{count:>6}" for age, count in self.ages.items()]
-        return [*lines, *self._rule_lines(), *self._delivery_lines()]
-
-    def _rule_lines(self) -> list[str]:
-        if not self.rules:
-            return []
-        lines = ["rule                        asked  settled  changed a value"]
-        for each in self.rules:
-            share = "-" if each.share is None else f"{each.changed} ({100 * each.share:.0f} %)"
-            lines.append(f"{each.rule:<26}{each.asked:>7}{each.settled:>9}  {share:>15}")
-        return lines
+        return [*lines, *rule_lines(self.rules), *self._delivery_lines()]
 
     def _delivery_lines(self) -> list[str]:
         lines = ["queries not closed, by delivery:"] if self.deliveries else []
@@ -75,6 +70,17 @@ class Status:
             bar = "█" * round(40 * left / most) if most else ""
             lines.append(f"  {number:>2} {cut_off:<11}{left:>4} of {sum(counts.values()):>4} {bar}")
         return lines
+
+
+def rule_lines(rules: Sequence[RuleUse]) -> list[str]:
+    """What each rule led to, a line each: by the last column a study tells which to drop."""
+    if not rules:
+        return []
+    lines = ["rule                        asked  settled  changed a value"]
+    for each in rules:
+        share = "-" if each.share is None else f"{each.changed} ({100 * each.share:.0f} %)"
+        lines.append(f"{each.rule:<26}{each.asked:>7}{each.settled:>9}  {share:>15}")
+    return lines
 
 
 def query_states(log: Log) -> dict[str, State]:
@@ -97,7 +103,7 @@ def status_of(log: Log, now: datetime | None = None) -> Status:
     judged = last_judged(log) or {}
     return Status(
         site=str(log.entries[0].get("site")) if log.entries else "",
-        states=states,
+        counts=Counter(state for state, _ in states.values()),
         rules=_rules(states, asked, standing),
         ages=_ages(log, states, now or datetime.now(UTC)),
         deliveries=_deliveries(log),

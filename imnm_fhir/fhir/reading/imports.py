@@ -235,7 +235,7 @@ class _Import:
             "refused": refusals.total,
             "not_read": dict(sorted(others.items())),
         }
-        said = endorsements_entry(self.reader.endorsements)
+        said = endorsements_entry(self.reader.endorsements, assembled.sites)
         return new_manifest("fhir", assembled.sites) | {"imported": imported} | said
 
     def issues(self, assembled: Assembled) -> tuple[Issue, ...]:

@@ -81,7 +81,7 @@ def open_own_export(
         if name := by_kind.get(KIND):
             said = [read_endorsement(located.resource) for located in read_file(folder / name)]
             manifest["imported"]["rows"] -= len(said)
-            manifest |= endorsements_entry(said)
+            manifest |= endorsements_entry(said, manifest["sites"])
         yield engine, manifest
 
 

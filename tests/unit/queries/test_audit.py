@@ -69,10 +69,10 @@ def test_without_such_an_answer_there_is_no_file(log: Log) -> None:
 
 def test_the_chart_is_the_same_for_the_same_log(log: Log, tmp_path: Path) -> None:
     for name in ("a.svg", "b.svg"):
-        write_chart(status_of(log), tmp_path / name)
+        write_chart([status_of(log)], tmp_path / name)
     drawn = (tmp_path / "a.svg").read_bytes()
     assert b"<svg" in drawn and drawn == (tmp_path / "b.svg").read_bytes()
-    write_chart(status_of(log), tmp_path / "c.png")
+    write_chart([status_of(log)], tmp_path / "c.png")
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UsageError, match=r"ends in \.svg or \.png"):
-        write_chart(status_of(log), tmp_path / "c.pdf")
+        write_chart([status_of(log)], tmp_path / "c.pdf")
