@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FOLDER = "IMNM_FHIR_LANGUAGES"
 LITERAL = 12  # characters of a template besides its names; shorter ones fit too much
+PLACE = re.compile(r"row (?P<row>\d+)(?: of (?P<file>.+))?")  # as messages of reading name them
+SHEET = re.compile(r"(?P<file>.+\.\w+), sheet (?P<sheet>.+)")
+BETWEEN_PLACES = re.compile(r", (?=row \d+(?:,| of |$))")
 LARGE = 1000  # from here on numbers are said without decimals
 PLAIN_NUMBER = re.compile(r"[-−]?[\d\u202f]+\.\d+")
 SOURCE = "en"  # the language in which the sentences are written
@@ -45,9 +48,27 @@ def filled(text: str, language: str) -> str | None:
     """A sentence that was filled in already, in `language`; None where no template fits it."""
     for pattern, template in _templates(language, os.environ.get(FOLDER)):
         if found := pattern.fullmatch(text):
-            fills = {name: translate(fill, language) for name, fill in found.groupdict().items()}
+            fills = {name: _fill(fill, language) for name, fill in found.groupdict().items()}
             return template.format(**fills)
     return None
+
+
+def _fill(text: str, language: str) -> str:
+    """What a sentence was filled in with: places in files, a sentence, a word."""
+    if " " in text and (places := BETWEEN_PLACES.split(text)) and PLACE.fullmatch(places[0]):
+        return ", ".join(_place(each, language) for each in places)
+    return _place(text, language)
+
+
+def _place(text: str, language: str) -> str:
+    if (row := PLACE.fullmatch(text)) and row["file"]:
+        file = _place(row["file"], language)
+        return translate("row {row} of {file}", language, row=row["row"], file=file)
+    if row:
+        return translate("row {row}", language, row=row["row"])
+    if sheet := SHEET.fullmatch(text):
+        return translate("{file}, sheet {sheet}", language, **sheet.groupdict())
+    return translate(text, language)
 
 
 @cache
@@ -83,6 +104,15 @@ def untranslated_lines(count: int, language: str) -> list[str]:
     """What to tell of sentences that had to stay English, a line, or none where there are none."""
     said = f"labels and sentences without a translation in '{language}', said in English: {count}"
     return [said] if count else []
+
+
+def lacking_lines(language: str) -> list[str]:
+    """What to tell where a language of the user's own does not translate every sentence, a line or none."""
+    if language == SOURCE or language in catalogues(None):
+        return []
+    known = load_sentences(language)
+    wanted = (str(each.id) for each in read_catalogue(template()) if each.id)
+    return untranslated_lines(sum(text not in known for text in wanted), language)
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """One round of the loop: what a validation found, what was answered, and so what is asked now."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 from imnm_fhir.cohort import Cohort, table_hashes
 from imnm_fhir.findings import Validation
 from imnm_fhir.harmonise.corrections import delivery_hash
-from imnm_fhir.languages import SOURCE, known_languages, translate
+from imnm_fhir.languages import SOURCE, known_languages, lacking_lines, translate
 from imnm_fhir.owner import make_private_folder
 from imnm_fhir.queries.answers import Standing, asked_entries, standing_answers, threads
 from imnm_fhir.queries.causes import queries_of
@@ -22,6 +23,8 @@ from imnm_fhir.queries.locate import locate
 from imnm_fhir.queries.log import Entry, Log, append
 from imnm_fhir.queries.model import ASKED_AGAIN, Query, Target, fingerprint
 from imnm_fhir.queries.states import Round, State, last_judged, settle, states_of_other
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,11 @@ def ask(
 def write_queries(asked: Asked, folder: Path, language: str, neutral: bool) -> tuple[Path, Path]:
     """Write the list into `folder` as queries.xlsx and queries.csv; their paths.
 
-    A folder made here is readable by its owner only.
+    A folder made here is readable by its owner only. Sentences without a translation are counted in
+    a warning.
     """
+    for line in lacking_lines(language):
+        logger.warning(line)
     make_private_folder(folder, "choose another")
     return write_lists(folder, asked.listed, asked.code, language, neutral)
 

@@ -14,6 +14,7 @@ from imnm_fhir.languages import (
     counted,
     known_languages,
     label,
+    lacking_lines,
     load_sentences,
     number_text,
     percent_sign,
@@ -139,6 +140,16 @@ def test_numbers_have_the_signs_of_their_language(language: str, text: str, shar
     assert with_sign("2019.03.04", language) == "2019.03.04"
 
 
+def test_what_a_language_of_ones_own_lacks_is_counted(folder: Path) -> None:
+    (folder / "pt.po").write_text(HEADER + entry("Check the year", "Verifique o ano"), "utf-8")
+    (folder / "es.po").write_text(HEADER + entry("Check the year", "Mire el año"), "utf-8")
+    lacking = len([each for each in read_catalogue(template()) if each.id]) - 1
+    assert lacking_lines("pt") == [
+        f"labels and sentences without a translation in 'pt', said in English: {lacking}"
+    ]
+    assert lacking_lines("es") == lacking_lines("en") == []
+
+
 def test_counts_are_said_with_their_plural() -> None:
     assert [counted(n, "query", "queries") for n in (0, 1, 2)] == [
         "0 queries",
@@ -213,8 +224,12 @@ def test_a_sentence_that_was_filled_in_before_is_found_by_its_template(folder: P
     own = entry(text, "el mismo paciente está en {others} con otros valores")
     (folder / "es.po").write_text(HEADER + own, "utf-8")
     said = translate(text.format(others="row 3 of a.csv"), "es")
-    assert said == "el mismo paciente está en row 3 of a.csv con otros valores"
+    assert said == "el mismo paciente está en fila 3 de a.csv con otros valores"
     translator = Translator("es")
-    assert translator(text.format(others="row 4")).endswith("row 4 con otros valores")
+    assert translator(text.format(others="row 4")).endswith("fila 4 con otros valores")
     assert translator.untranslated == set()
+    several = text.format(others="row 3, row 5 of a.xlsx, sheet 2019, x, row 7 of b.csv")
+    assert translate(several, "es") == (
+        "el mismo paciente está en fila 3, fila 5 de a.xlsx, hoja 2019, x, fila 7 de b.csv con otros valores"
+    )
     assert translate("a sentence that nobody wrote", "es") == "a sentence that nobody wrote"

@@ -128,7 +128,7 @@ def test_what_the_cap_holds_back_is_said(tmp_path: Path) -> None:
     names = [each.standing.name for each in block.units if each.standing]
     assert (names.count("open"), names.count("held")) == (50, 10)
     page = report_page(judged(*many), site_cohort(), WORDS, None, asked)
-    assert "10 further questions are held back for the next list." in page
+    assert "Further questions, held back for the next list: 10." in page
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_verdict_says_after_which_queries(tmp_path: Path, graver: Finding, s
     asked = round_of(tmp_path, [graver])
     page = report_page(judged(graver), site_cohort(), WORDS, None, asked)
     assert ("Can be pooled without 1 of 2 patients" in page) == said
-    assert ("Or with all of them after 1 queries" in page) == said
+    assert ("Or with all of them once these queries are answered: 1" in page) == said
     (listed,) = asked.listed
     assert (f'href="#{listed.query.id}"' in page) == said
 

@@ -96,8 +96,8 @@ def test_sentences_without_a_translation_are_counted(
     monkeypatch.setenv("IMNM_FHIR_LANGUAGES", str(tmp_path))
     page = page_of(validation, "pt")
     assert "<h1>Relatório</h1>" in page
-    assert re.search(r"[1-9]\d+ sentences of this report have no translation", page)
-    assert "have no translation" not in page_of(validation, "en")
+    assert re.search(r"without a translation, in English: [1-9]\d+\.", page)
+    assert "without a translation" not in page_of(validation, "en")
 
 
 def test_the_page_is_well_formed_and_says_its_language(validation: Validation) -> None:
@@ -196,7 +196,7 @@ def test_long_groups_are_cut_on_the_page_and_whole_in_the_table(tmp_path: Path) 
     ]
     given = cohort(person("P1"), *weak)
     found = validate(given)
-    assert "5 more stand in findings.csv" in report_page(found, given, load_words("en"))
+    assert "Further rows in findings.csv: 5" in report_page(found, given, load_words("en"))
     written = write_report(found, given, tmp_path / "report")
     assert sum(row["rule"] == "M01" for row in read_own_csv(written.csv)) == many
 
