@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import read_manifest, write_manifest
 from imnm_fhir.errors import ImnmFhirError
@@ -23,6 +23,9 @@ from imnm_fhir.queries.proposed_lines import FILE, write_mapping_lines
 from imnm_fhir.queries.signing import sign, signature
 from imnm_fhir.queries.status import status_of
 from imnm_fhir.written import file_hash
+
+if TYPE_CHECKING:
+    from imnm_fhir.sites.mapping import SiteMapping
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def take_answers(
     """
     kept, taken = import_answers(log_of(cohort, log), path, by=by, role=role)
     said = []
-    if write_mapping_lines(kept):
+    if write_mapping_lines(kept, _mapping(cohort)):
         said.append(f"proposed lines of the site mapping: {kept.folder / FILE}")
     applied = replayed_of(cohort)
     if not taken.entries and all(each["hash"] in applied for each in changing_entries(kept)):
@@ -72,6 +75,14 @@ def refresh(cohort: Path, log: Log) -> str:
     return (
         f"{cohort}: made again from the site's files with {count} corrections on top; validate it"
     )
+
+
+def _mapping(cohort: Path) -> "SiteMapping | None":
+    """The mapping that the cohort was made with, where its files are still there."""
+    from imnm_fhir.sites import load_site_mapping
+
+    sources = _sources(cohort)
+    return load_site_mapping(sources[1]) if sources else None
 
 
 def _sources(cohort: Path) -> tuple[list[Path], str] | None:

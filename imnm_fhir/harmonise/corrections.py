@@ -157,9 +157,12 @@ def _cells(fitted: TablePlan, header: str, row: int, own: Given) -> list[Cell]:
 
 
 def _readable(fitted: TablePlan, header: str, row: int, own: Given) -> bool:
-    """Whether nothing that reads the column fails on the cell; a column that nobody reads is none."""
+    """Whether nothing that reads the column fails on the cell; a column that nobody reads is none.
+
+    A number whose unit is not known can be read itself: its unit is asked about apart.
+    """
     cells = _cells(fitted, header, row, own)
-    return all(cell.outcome != ISSUE for cell in cells)
+    return all(cell.outcome != ISSUE or cell.rule == "unit-missing" for cell in cells)
 
 
 def _same(fitted: TablePlan, header: str, row: int, now: Given, new: Given) -> bool:

@@ -154,7 +154,8 @@ def _with_unit(
     """The number in the stored unit; an issue where no unit, a wrong one or too many digits."""
     if number.comparator and reading.field != "value_number":
         return issue_cell("comparator", "expected a number without < or >; this field keeps none")
-    unit = inside or reading.unit
+    beside = reading.unit_column
+    unit = inside or (reading.unit if beside is None or _is_blank(beside, given[1].text) else None)
     if unit is None and reading.unit_column is not None:
         found = _unit_of_row(reading, reading.unit_column, given[1].text)
         if isinstance(found, Cell):
@@ -175,8 +176,13 @@ def _with_unit(
     return value_cell(fields)
 
 
+def _is_blank(column: Reading, text: str) -> bool:
+    """Whether a cell of a column of units names none."""
+    return not text or fold(text) in column.missing
+
+
 def _unit_of_row(reading: Reading, column: Reading, text: str) -> SourceUnit | Cell:
-    if not text or fold(text) in column.missing:
+    if _is_blank(column, text):
         return issue_cell("unit-missing", UNIT_MISSING)
     assert reading.element is not None  # a unit's column stands beside an element's number
     try:

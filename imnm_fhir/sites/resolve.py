@@ -276,11 +276,14 @@ def _with_unit(
     limit: Reading | None,
     element: Element,
 ) -> Reading:
-    """The number with its unit: its own, that of a column beside it, that of its header, or none."""
+    """The number with its unit: its own, that of a column beside it, that of its header, or none.
+
+    Beside a column of units its own counts where that column is blank.
+    """
     if reading.unit is not None:
         _check_header_unit(context, reading, element)
     if reading.unit is not None and reading.unit.factor is not None:
-        return reading
+        return replace(reading, unit_column=unit) if unit is not None else reading
     if reading.unit is not None:
         if limit is None or limit.unit is None or limit.unit.factor is None:
             context.fault(

@@ -41,8 +41,14 @@ def column_words(
     open_words = [word for word, meaning in own.items() if meaning == FILL_IN]
     if open_words:
         raise ImnmFhirError(f"fill in what these words mean: {listed(map(repr, open_words), 12)}")
+    if words == "drug":  # [words.drug] adds a site's own words to all that are known
+        drugs = set(drug_words().values())
+        own = _allowed(own, values) if set(own.values()) <= drugs else own
     for word, meaning in own.items():
         _check_meaning(word, meaning, kind, values)
+    if words == "drug":
+        known = {fold(word): meaning for word, meaning in _allowed(drug_words(), values).items()}
+        return fold_words({**known, **fold_words(own)}), True
     return fold_words(own), True
 
 

@@ -27,6 +27,7 @@ CK = '"X" = { element = "ck", time_point = "baseline", unit = "UI/l" }'
 KATAL = '"X" = { element = "ck", unit = "µkat/L" }'
 ULN = '"X" = { element = "ck", unit = "xLSN", with = { reference_high = { column = "LSN", unit = "U/L" } } }'
 BY_ROW = '"X" = { element = "ck", with = { unit = "Unidad" } }'
+OR_ELSE = '"X" = { element = "ck", unit = "U/L", with = { unit = "Unidad" } }'
 MRC = '"X" = { element = "worst_mrc" }'
 HMGCR = '"X" = { element = "anti_hmgcr", words = { Positivo = "positive", Negativo = "negative", Dudoso = "borderline" }, set = { method = "dot_blot" }, missing = { ND = "not-performed" } }'
 GRADE = '"X" = { element = "anti_srp", words = { "-" = "negative", "+" = "positive", "++" = "positive", "+++" = "positive" }, keep = "value_text" }'
@@ -60,6 +61,9 @@ CASES = [
     Case("a multiple without the limit", ULN, "10,5", issue="limit-missing", others={"LSN": ""}),
     Case("unit of the row", BY_ROW, "75", {"value_number": "4500"}, None, {"Unidad": "ukat/L"}),
     Case("the row names no unit", BY_ROW, "75", issue="unit-missing", others={"Unidad": ""}),
+    Case("the row's unit over the mapping's", OR_ELSE, "75", {"value_number": "4500"}, None, {"Unidad": "ukat/L"}),
+    Case("the mapping's unit where the row names none", OR_ELSE, "75", {"value_number": "75"}, None, {"Unidad": ""}),
+    Case("a unit of the row that is none", OR_ELSE, "75 ukat/L", issue="unit-conflict", others={"Unidad": "U/L"}),
     Case("unit in nobody's words", '"X" = { element = "ck" }', "75", issue="unit-missing"),
     Case("an assay's unit is kept", TITRE, "67,2", {"value_number": "67.2", "unit": "[arb'U]/mL"}),
     # Strength grades

@@ -50,6 +50,15 @@ def test_a_correction_that_cannot_be_read_leaves_the_source() -> None:
     assert [row["value_number"] for row in rows(made, "observations")] == ["4512"]
 
 
+def test_a_number_is_corrected_although_its_unit_is_not_known() -> None:
+    table = patients({"CPK": ["alta"], "U": [""]})
+    ck = '"CPK" = { element = "ck", with = { unit = "U" } }\n'
+    given = correction("CPK", "alta", "3.450")
+    made = harmonise_tables([table], site(SEX + ck), corrections=[given])
+    assert made.manifest["sites"]["here"]["corrections"] == {"c": "applied"}
+    assert [rule for rule, *_ in issues(made)] == ["unit-missing"]
+
+
 def test_a_word_that_the_mapping_does_not_know_stops_nothing() -> None:
     made, state = corrected("1", correction("Sexo", "M", "x"))
     assert (state, made.tables["patients"]["sex"].to_pylist()) == ("unreadable", ["female"])

@@ -1,6 +1,7 @@
 """The log as a table, what must be corrected in the source, the proposals for the mapping, the chart."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,12 @@ from imnm_fhir.queries.audit import AUDIT_COLUMNS, audit_rows, csv_lines, to_fix
 from imnm_fhir.queries.chart import write_chart
 from imnm_fhir.queries.importing import import_answers
 from imnm_fhir.queries.log import Log, redact
-from imnm_fhir.queries.proposed_lines import FILE, write_mapping_lines
+from imnm_fhir.queries.proposed_lines import FILE, mapping_lines, write_mapping_lines
 from imnm_fhir.queries.status import status_of
 from imnm_fhir.written import read_own_csv
 from tests.unit.queries.one_loop import MRC, MRS, issue, log_of, round_of, written
 from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.small_site import SEX, site
 
 
 @pytest.fixture
@@ -60,6 +62,36 @@ def test_answers_about_columns_are_lines_of_a_mapping(tmp_path: Path) -> None:
     assert write_mapping_lines(log) == 1
     proposed = tomllib.loads((tmp_path / "q" / FILE).read_text("utf-8"))
     assert proposed == {"CK": {"element": "ck", "unit": 'ukat/"L"'}}
+
+
+ANTIBODY = """\
+"Jo1" = { element = "anti_jo1", words = { neg = "negative", pos = "positive" } }
+"Agent" = { element = "statin", field = "value_code", words = "drug" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "element", "new", "said"),
+    [
+        ("Jo1", "anti_jo1", "NEG",
+         '"Jo1" = { element = "anti_jo1", words = { "?" = "negative" }, many_to_one = true }'),
+        ("Jo1", "anti_jo1", "borderline", '"Jo1" = { element = "anti_jo1", words = { "?" = "borderline" } }'),
+        ("Agent", "statin", "Sortis", '# in [words.drug], which column "Agent" names:\n"?" = "atorvastatin"'),
+        ("Agent", "statin", "x", '# "x" is no word that this column knows: write what it means\n'
+                                 '# in [words.drug], which column "Agent" names:\n"?" = "x"'),
+    ],
+)  # fmt: skip
+def test_a_word_is_proposed_as_what_the_site_s_own_word_means(
+    tmp_path: Path, column: str, element: str, new: str, said: str
+) -> None:
+    words = [
+        replace(issue("unknown-word", row, column, "?"), element=element) for row in range(2, 6)
+    ]
+    listed = written(round_of(tmp_path, words), tmp_path)
+    answered = {"None": {"Answer": "corrected", "New value": new, **WHO}}
+    log, _ = import_answers(log_of(tmp_path), fill(listed, answered))
+    (line,) = mapping_lines(log, site(SEX + ANTIBODY))
+    assert line.partition("\n")[2] == said
 
 
 def test_without_such_an_answer_there_is_no_file(log: Log) -> None:

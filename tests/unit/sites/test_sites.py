@@ -304,6 +304,18 @@ def test_unit_of_the_rows_is_checked() -> None:
     assert "one in row 4: the unit is not known" in found[1]
 
 
+def test_own_words_are_added_to_those_of_all_drugs() -> None:
+    own = '[words.drug]\nimmunoglobuline = "ivig"\nTavor = "atorvastatin"\n'
+    columns = (
+        '"X" = { element = "statin", field = "value_code", words = "drug" }\n'
+        '"Y" = { element = "immunosuppressant", field = "value_code", words = "drug" }\n'
+    )
+    cells = {"X": ["Tavor", "Sortis"], "Y": ["immunoglobuline", "MTX"]}
+    check_site_mapping(site(SEX + columns, more=own), [patients(cells)])
+    with pytest.raises(Problems, match="no value is called 'ivg'"):
+        check_site_mapping(site(SEX + columns, more=own.replace("ivig", "ivg")), [patients(cells)])
+
+
 def test_long_table_whose_rows_nothing_tells_apart() -> None:
     more = '[[file]]\nname = "ck.csv"\npatient = "ID"\n%s[file.columns]\nCK = { element = "aldolase", unit = "U/L" }\n%s'
     long = table(
