@@ -6,16 +6,19 @@ https://hl7.org/fhir/R4/codesystem.html, valueset.html, extensibility.html
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from imnm_fhir.dictionary import Code, Element, ValueSet, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import translate
 from imnm_fhir.terminology import load_project, mappings
 
 Resource = dict[str, Any]
 ELEMENTS = "element"  # name of the CodeSystem of all elements
+RULES = "rule"  # and of that of all rules
 OURS = "The resource was written by this project's software."
 SITES = "Identifiers of the sites that send data; each site chooses its own."
 
@@ -28,6 +31,7 @@ def fhir_definitions() -> list[Resource]:
     elements = f"The common data elements of registries of {load_project().disease}."
     return [
         *_tag_systems(),
+        _rule_system(),
         _code_system(ELEMENTS, elements, dictionary.elements.values()),
         *(_code_system(each.name, each.definition, each.codes.values()) for each in local),
         _value_set(ELEMENTS, elements, [{"system": load_project().local("CodeSystem", ELEMENTS)}]),
@@ -115,6 +119,40 @@ def _tag_systems() -> list[Resource]:
             "content": "not-present",
         },
     ]
+
+
+def _rule_system() -> Resource:
+    """The rules of the catalogue and their parts, by which an OperationOutcome names what it found."""
+    concepts = list(_rules())
+    return {
+        **_metadata("CodeSystem", RULES, _title(RULES), "The rules of validation and their parts."),
+        "caseSensitive": True,
+        "content": "complete",
+        "count": len(concepts),
+        "concept": concepts,
+    }
+
+
+def _rules() -> Iterator[Resource]:
+    text = (files("imnm_fhir.expectations") / "rules.toml").read_text("utf-8")
+    for rule, about in tomllib.loads(text).items():
+        limits, parts = about.get("limits", {}), about.get("parts", {})
+        for part, own in ({"": about} | parts).items():
+            said = own.get("sentence", about["sentence"])
+            yield {
+                "code": rule_code(rule, part),
+                "display": said.format(**limits),
+                "definition": about["advice"].format(**limits),
+                "designation": [
+                    {"language": language, "value": translate(said, language, **limits)}
+                    for language in load_project().languages[1:]
+                ],
+            }
+
+
+def rule_code(rule: str, part: str | None) -> str:
+    """The code of a rule, or of its part, in our CodeSystem of rules."""
+    return f"{rule}.{part}" if part else rule
 
 
 def _concept(each: Code | Element) -> Resource:

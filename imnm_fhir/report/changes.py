@@ -11,6 +11,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.findings import Finding, Validation
 from imnm_fhir.issues import Issue
+from imnm_fhir.report.rows import place_id
 
 FORMAT = 1
 FINDINGS, PREVIOUS = "findings.json", "previous.json"
@@ -92,7 +93,10 @@ def _counts(outcome: Any) -> dict[str, int]:
 def _record(finding: Issue) -> dict[str, Any]:
     known: dict[str, Any] = finding.record()
     if isinstance(finding, Finding):
-        known |= {"part": finding.part, "places": [vars(each) for each in finding.places]}
+        known |= {
+            "part": finding.part,
+            "places": [{"id": place_id(finding, each), **vars(each)} for each in finding.places],
+        }
     known["identity"] = list(identity(finding))
     return {name: value for name, value in known.items() if value not in (None, [])}
 

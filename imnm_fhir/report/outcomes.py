@@ -9,10 +9,11 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.fhir.definitions import RULES, rule_code
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
 from imnm_fhir.keys import resource_id, row_key
-from imnm_fhir.report.rows import rules_by_id, sentence
+from imnm_fhir.report.rows import place_id, rules_by_id, sentence
 from imnm_fhir.report.words import Words
 from imnm_fhir.terminology import load_project
 
@@ -61,22 +62,25 @@ def _outcome(found: list[Issue], rules: Mapping[str, Rule], words: Words) -> dic
 
 
 def _issue(finding: Issue, rules: Mapping[str, Rule], words: Words) -> dict[str, Any]:
-    part = finding.part if isinstance(finding, Finding) else None
     issue: dict[str, Any] = {
         "severity": SEVERITY[finding.kind],
         "code": CODES[finding.category],
-        "details": {
-            "coding": [
-                {
-                    "system": f"{load_project().base}/rules",
-                    "code": finding.rule + (f".{part}" if part else ""),
-                }
-            ],
-            "text": sentence(finding, rules, words),
-        },
+        "details": _details(finding, rules, words),
     }
     paths = list(dict.fromkeys(_expressions(finding)))
     return {**issue, "expression": paths} if paths else issue
+
+
+def _details(finding: Issue, rules: Mapping[str, Rule], words: Words) -> dict[str, Any]:
+    """The rule by its code; what could not be read has no rule, and is said by its name."""
+    said = sentence(finding, rules, words)
+    if not isinstance(finding, Finding):
+        return {"text": f"{finding.rule}: {said}"}
+    system = load_project().local("CodeSystem", RULES)
+    return {
+        "coding": [{"system": system, "code": rule_code(finding.rule, finding.part)}],
+        "text": said,
+    }
 
 
 def _expressions(finding: Issue) -> Iterator[str]:
@@ -89,7 +93,5 @@ def _expressions(finding: Issue) -> Iterator[str]:
 
 
 def _expression(finding: Issue, place: Place) -> str:
-    table = load_dictionary().tables[place.table]
-    known = {**vars(place), "site": finding.site, "patient": finding.patient}
-    key = row_key([known[name] for name in table.key])
-    return f"{table.resource}.where(id='{resource_id(key)}')"
+    resource = load_dictionary().tables[place.table].resource
+    return f"{resource}.where(id='{place_id(finding, place)}')"

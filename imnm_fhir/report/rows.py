@@ -7,13 +7,14 @@ from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.dictionary.labels import element_label, time_point_label
 from imnm_fhir.findings import Finding, Place, Rule, Validation
 from imnm_fhir.issues import Issue
+from imnm_fhir.keys import resource_id, row_key
 from imnm_fhir.languages import Translator
 from imnm_fhir.report.words import Words
 from imnm_fhir.written import Cell
 
 VALIDATE = "validate"
 FINDING_COLUMNS = (
-    "rule", "part", "kind", "category", "site", "patient", "table", "element", "time_point", "n",
+    "rule", "part", "kind", "category", "site", "patient", "table", "element", "time_point", "n", "id",
     "file", "sheet", "row", "column", "value", "as_written", "sentence", "what_to_do", "facts", "waived_by",
 )  # fmt: skip
 Sheet = tuple[Sequence[str], list[Sequence[Cell]]]
@@ -41,6 +42,7 @@ def _row(
     known: dict[str, object] = {
         **finding.record(),
         "part": finding.part if isinstance(finding, Finding) else None,
+        "id": place_id(finding, own) if (own := own_place(finding)) else None,
         "as_written": as_written(finding),
         "sentence": sentence(finding, rules, words),
         "what_to_do": words.advice(rule) if rule else None,
@@ -70,6 +72,12 @@ def own_place(finding: Issue) -> Place | None:
     """The place that a finding of a rule stands at: the first that a row of a file holds."""
     found = places(finding)
     return next((each for each in found if each.row is not None), found[-1] if found else None)
+
+
+def place_id(finding: Issue, place: Place) -> str:
+    """The id of the cohort's row, and so of the resource, that a place of a finding lies in."""
+    known = {**vars(place), "site": finding.site, "patient": finding.patient}
+    return resource_id(row_key([known[name] for name in load_dictionary().tables[place.table].key]))
 
 
 def as_written(finding: Issue) -> str | None:

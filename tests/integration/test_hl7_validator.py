@@ -8,6 +8,9 @@ from typing import Any
 
 from imnm_fhir.fhir import write_ndjson
 from imnm_fhir.fhir.definitions import write_definitions
+from imnm_fhir.report.outcomes import outcome_bundle
+from imnm_fhir.report.words import load_words
+from imnm_fhir.validation import validate
 from tests.roundtrip.sample_rows import every_cohort
 
 
@@ -27,6 +30,8 @@ def test_every_element_and_variant_is_valid_fhir(
     }  # fmt: skip
     write_definitions(tmp_path / "definitions")
     _name_site(tmp_path / "definitions" / "CodeSystem-site.json", "madrid_es")
+    found = outcome_bundle(validate(every_cohort()), load_words("en"))
+    (tmp_path / "fhir" / "outcomes.json").write_text(json.dumps(found), "utf-8")
     problems = validate_fhir(tmp_path / "fhir", tmp_path / "definitions")
     said = Counter(
         (Path(each["file"]).name, each["severity"], each["location"], each["message"])

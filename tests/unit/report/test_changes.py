@@ -10,6 +10,7 @@ import pytest
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.fhir.definitions import fhir_definitions
 from imnm_fhir.fhir.models import as_model
 from imnm_fhir.findings import Validation
 from imnm_fhir.issues import Issue
@@ -121,6 +122,10 @@ def test_json_and_parquet_hold_every_finding(tmp_path: Path) -> None:
     table = pq.read_table(written.parquet)
     assert table.num_rows == len(found.findings) + len(found.waived)
     assert str(table.schema.field("row").type) == "int32"
+    ids = {row for each in FIRST.tables.values() for row in each["id"].to_pylist()}
+    assert set(table["id"].drop_null().to_pylist()) <= ids
+    (weak, *_) = [each for each in record["findings"] if each["rule"] == "M01"]
+    assert (weak["places"][0]["id"] in ids, weak["places"][0]["value"]) == (True, "6 {score}")
 
 
 def test_the_outcomes_are_valid_fhir_without_values() -> None:
@@ -133,9 +138,15 @@ def test_the_outcomes_are_valid_fhir_without_values() -> None:
     model = as_model(bundle)
     assert {each.resource.get_resource_type() for each in model.entry} == {"OperationOutcome"}
     found = [each for entry in model.entry for each in entry.resource.issue]
-    issues = {each.details.coding[0].code: each for each in found}
-    assert issues["D09.future-birth"].severity == "error"
-    assert issues["D09.future-birth"].expression[0].startswith("Patient.where(id='i")
-    assert issues["unreadable-number"].severity == "warning"
+    ruled = {each.details.coding[0].code: each for each in found if each.details.coding}
+    assert ruled["D09.future-birth"].severity == "error"
+    assert ruled["D09.future-birth"].expression[0].startswith("Patient.where(id='i")
+    (unread,) = [each for each in found if not each.details.coding]
+    assert (unread.severity, unread.details.text) == (
+        "warning", "unreadable-number: expected a number",
+    )  # fmt: skip
+    (system,) = [each for each in fhir_definitions() if each["id"] == "rule"]
+    assert ruled.keys() <= {each["code"] for each in system["concept"]}
+    assert {each.details.coding[0].system for each in ruled.values()} == {system["url"]}
     text = json.dumps(bundle)
     assert "CANARY" not in text and "2090" not in text and "a.csv" not in text
