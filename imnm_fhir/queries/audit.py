@@ -8,6 +8,7 @@ from pathlib import Path
 from imnm_fhir.harmonise.corrections import AT_SOURCE
 from imnm_fhir.queries.answers import changing_entries, standing_answers
 from imnm_fhir.queries.log import Entry, Log
+from imnm_fhir.queries.status import query_states
 from imnm_fhir.written import Cell, escape_cell, write_csv, write_excel
 
 AUDIT_COLUMNS = (
@@ -17,6 +18,7 @@ AUDIT_COLUMNS = (
 TO_FIX_COLUMNS = (
     "patient", "file", "sheet", "row", "column", "source_says", "should_say", "why", "by", "at",
 )  # fmt: skip
+ASKED_AGAIN = ("miscorrected", "conflict")
 TOLD = ("asked", "answered", "proposed", "said", "signed", "opened", "packet")
 Row = list[Cell]
 
@@ -47,10 +49,14 @@ def _cell(value: object) -> Cell:
 
 
 def to_fix_rows(log: Log, replayed: Mapping[str, str]) -> list[Row]:
-    """What the source still says wrongly; `replayed` are the states of corrections in the delivery."""
+    """What the source still says wrongly; `replayed` are the states of corrections in the delivery.
+
+    A correction that is asked again, since it cannot be right or is contradicted, is none for the source.
+    """
     rows: list[Row] = []
+    again = {name for name, (state, _) in query_states(log).items() if state in ASKED_AGAIN}
     for entry in changing_entries(log):
-        if replayed.get(entry["hash"]) != AT_SOURCE:
+        if replayed.get(entry["hash"]) != AT_SOURCE and entry["query"] not in again:
             rows.append(_to_fix(entry, entry.get("new") or "", entry["answer"]))
     for standing in standing_answers(log).values():
         last = standing.last

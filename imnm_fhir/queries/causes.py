@@ -111,15 +111,26 @@ def _columns(
         )
         groups[key].append(each)
         causes[key] = cause
+    files: dict[tuple[object, ...], set[object]] = defaultdict(set)
+    for key in groups:
+        files[_whatever_file(key)].add(key[1])
     made: list[Cause] = []
     taken: set[int] = set()
     for key, group in groups.items():
         rows = sorted({one.own.row or 0 for one in group})
         if len(rows) >= causes[key].rows:
-            query = _column_query(group, rows, causes[key], asking, cohort, language, rules)
+            several = len(files[_whatever_file(key)]) > 1
+            query = _column_query(
+                group, rows, causes[key], asking, cohort, language, rules, several
+            )
             made.append(Cause(query, _findings(group)))
             taken |= {id(one) for one in group}
     return made, [each for each in found if id(each) not in taken]
+
+
+def _whatever_file(key: tuple[object, ...]) -> tuple[object, ...]:
+    """The column without its file: the next delivery's has another name, and is asked the same."""
+    return (key[0], *key[2:])
 
 
 def _column_query(
@@ -130,6 +141,7 @@ def _column_query(
     cohort: Cohort,
     language: str,
     rules: Mapping[str, Rule],
+    several: bool,
 ) -> Query:
     own = found[0].own
     target = replace(own, row=None, n=None, time_point=None, value=None,
@@ -139,7 +151,10 @@ def _column_query(
     last = own.word if cause.word else None
     return Query(
         id=query_id(
-            site, None, (own.file, own.sheet, own.column, last), cause.proposes or names[0]
+            site,
+            None,
+            (own.file if several else None, own.sheet, own.column, last),
+            cause.proposes or names[0],
         ),
         site=site,
         patient=None,

@@ -52,6 +52,13 @@ def test_what_the_source_says_by_now_need_not_be_fixed(log: Log) -> None:
     assert [row[0] for row in to_fix_rows(log, {correction.id: "at-source"})] == ["P2"]
 
 
+def test_a_correction_that_is_asked_again_is_none_for_the_source(log: Log, tmp_path: Path) -> None:
+    (correction,) = corrections_of(log)
+    round_of(tmp_path, [MRC], corrections={correction.id: "applied"})  # M01 is broken still
+    left = to_fix_rows(log_of(tmp_path), {correction.id: "applied"})
+    assert [row[0] for row in left] == ["P2"]
+
+
 def test_answers_about_columns_are_lines_of_a_mapping(tmp_path: Path) -> None:
     units = [issue("unit-missing", row, "CK", "3") for row in range(2, 12)]
     listed = written(round_of(tmp_path, units), tmp_path)

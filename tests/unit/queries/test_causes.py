@@ -43,6 +43,15 @@ def test_in_a_few_rows_it_is_a_question_each() -> None:
     assert [query.patient for query in queries] == ["P2", "P3", "P4"]
 
 
+def test_a_question_about_a_column_is_the_same_in_the_next_file() -> None:
+    units = [issue("unit-missing", row, "CK", "3") for row in range(2, 9)]
+    later = [replace(each, file="site_2023.csv") for each in units]
+    (first,), (second,) = asked(*units), asked(*later)
+    assert first.id == second.id
+    both = asked(*units, *later)  # of two files at once it is two questions
+    assert len({query.id for query in both}) == 2
+
+
 def test_one_word_in_several_rows_is_one_question_each_word() -> None:
     words = {2: "neg.", 3: "neg.", 4: "pos.", 5: "pos.", 6: "?"}
     queries = asked(*(issue("unknown-word", row, "Jo1", word) for row, word in words.items()))
