@@ -2,7 +2,8 @@
 
 It is declared, not signed by a key: `Provenance.signature` stays empty. What is endorsed stands in its
 entities as hashes: of the rows that travel with it, by which whoever fetches them can compare, and of the
-state that was signed at the site. https://hl7.org/fhir/R4/provenance.html
+state that was signed at the site. Statement and role are extensions: the words are the investigator's own,
+and the value sets of `activity` and `agent.type` are extensible. https://hl7.org/fhir/R4/provenance.html
 """
 
 import hashlib
@@ -34,7 +35,6 @@ Endorsement = Mapping[str, str]  # the site, and TEXTS
 def endorsement_resource(said: Endorsement) -> dict[str, Any]:
     """The Provenance of an endorsement: its site, `by`, `role`, `statement`, `at`, `state`, `content`."""
     base, site = load_project().base, said["site"]
-    coding = load_dictionary().value_sets["activity"].codes["endorsement"].codings[0]
     return {
         "resourceType": KIND,
         "id": resource_id(row_key((site, None, "endorsement"))),
@@ -45,6 +45,7 @@ def endorsement_resource(said: Endorsement) -> dict[str, Any]:
                 {"system": f"{base}/site", "code": site},
             ],
         },
+        "extension": [_extension("statement", said["statement"])],
         "target": [
             {
                 "reference": f"Organization/{resource_id(row_key((site,)))}",
@@ -52,10 +53,16 @@ def endorsement_resource(said: Endorsement) -> dict[str, Any]:
             }
         ],
         "recorded": said["at"],
-        "activity": {"coding": [coding.fhir()], "text": said["statement"]},
-        "agent": [{"type": {"text": said["role"]}, "who": {"display": said["by"]}}],
+        "agent": [
+            {"extension": [_extension("role", said["role"])], "who": {"display": said["by"]}}
+        ],
         "entity": [_entity("content", said["content"]), _entity("state", said["state"])],
     }
+
+
+def _extension(name: str, value: str) -> dict[str, Any]:
+    url = load_project().local("StructureDefinition", f"endorsement-{name}")
+    return {"url": url, "valueString": value}
 
 
 def _entity(name: str, value: str) -> dict[str, Any]:
@@ -79,8 +86,8 @@ def read_endorsement(resource: Mapping[str, Any]) -> dict[str, str]:
         said = {
             "site": resource["target"][0]["identifier"]["value"],
             "by": resource["agent"][0]["who"]["display"],
-            "role": resource["agent"][0]["type"]["text"],
-            "statement": resource["activity"]["text"],
+            "role": resource["agent"][0]["extension"][0]["valueString"],
+            "statement": resource["extension"][0]["valueString"],
             "at": resource["recorded"],
             "content": resource["entity"][0]["what"]["identifier"]["value"],
             "state": resource["entity"][1]["what"]["identifier"]["value"],

@@ -13,6 +13,11 @@ from imnm_fhir.report.words import load_words
 from imnm_fhir.validation import validate
 from tests.roundtrip.sample_rows import every_cohort
 
+ENDORSED = {
+    "by": "Dr. B. Gil", "role": "investigator", "statement": "I endorse this delivery.",
+    "at": "2026-11-28T15:00:00+00:00", "state": "a" * 64,
+}  # fmt: skip
+
 
 def _name_site(path: Path, site: str) -> None:
     """The sites' own code system lists no sites; the validator accepts only those that are listed."""
@@ -24,9 +29,9 @@ def _name_site(path: Path, site: str) -> None:
 def test_every_element_and_variant_is_valid_fhir(
     tmp_path: Path, validate_fhir: Callable[..., list[dict[str, Any]]]
 ) -> None:
-    manifest = write_ndjson(every_cohort(), tmp_path / "fhir")
+    manifest = write_ndjson(every_cohort(), tmp_path / "fhir", endorsed={"madrid_es": ENDORSED})
     assert {about["resourceType"] for about in manifest["files"].values()} == {
-        "Organization", "Patient", "Observation", "MedicationStatement", "Condition", "Procedure",
+        "Organization", "Provenance", "Patient", "Observation", "MedicationStatement", "Condition", "Procedure",
     }  # fmt: skip
     write_definitions(tmp_path / "definitions")
     _name_site(tmp_path / "definitions" / "CodeSystem-site.json", "madrid_es")

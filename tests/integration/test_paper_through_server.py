@@ -1,5 +1,6 @@
 """The whole road on the paper's patients: file, validation, real server, back, and the 83 figures."""
 
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from imnm_fhir.cli.main import imnm_fhir
 from imnm_fhir.cohort import read_cohort
+from imnm_fhir.flow.endorsed import endorsement_faults, endorsement_lines
 from imnm_fhir.terminology import load_project
 from tests.acceptance.paper import paper_figures
 
@@ -29,6 +31,7 @@ def road(fhir_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for arguments in (
         ("harmonise", MADRID / "madrid16.csv", "--site", "madrid_en", "--out", there),
         ("validate", there, "--report", folder / "report"),
+        ("queries", "sign", "--cohort", there, "--by", "Dr. B. Gil", "--role", "investigator"),
         ("export", there, "--to", fhir_server),
         ("import", fhir_server, "--out", back, "--tag", tag),  # others use this server too
     ):
@@ -40,6 +43,14 @@ def road(fhir_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_comes_back_is_identical(road: Path) -> None:
     result = run("compare", road / "madrid", road / "back")
     assert result.output == "identical\n"
+
+
+def test_the_endorsement_comes_with_it_and_holds(road: Path) -> None:
+    assert endorsement_faults(road / "back") == []
+    assert endorsement_lines(road / "back") == [
+        f"madrid: endorsed by Dr. B. Gil (investigator) on {datetime.now(UTC):%Y-%m-%d}; "
+        "what was read is what was signed"
+    ]
 
 
 def test_the_papers_figures_come_from_the_imported_cohort(road: Path) -> None:

@@ -11,6 +11,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.definitions import fhir_definitions, load_extensions, write_definitions
+from imnm_fhir.fhir.endorsement import TEXTS, endorsement_resource
 from imnm_fhir.terminology import load_codes, load_project, mappings
 
 DEFINITIONS = fhir_definitions()
@@ -96,6 +97,14 @@ def test_every_extension_that_the_shapes_write_is_defined_for_its_resource_and_t
         resource = part.split('"')[1]
         pattern = r'\{base\}/StructureDefinition/([a-z-]+)", "?value([A-Z]\w+)'
         used |= {(name, kind, resource) for name, kind in re.findall(pattern, part)}
+    endorsement = endorsement_resource(dict.fromkeys(("site", *TEXTS), "x"))
+    for place, where in (
+        ("Provenance", endorsement),
+        ("Provenance.agent", endorsement["agent"][0]),
+    ):
+        (extension,) = where["extension"]
+        assert set(extension) == {"url", "valueString"}
+        used.add((extension["url"].rpartition("/")[2], "String", place))
     declared = {
         (name, raw["value"][0].upper() + raw["value"][1:], each)
         for name, raw in load_extensions().items()

@@ -117,7 +117,7 @@ def test_a_patient_who_leaves_the_import_voids_it(
         pass_gate(tmp_path / "x", demands, need_validation=False)
 
 
-@pytest.mark.parametrize("key", ["activity", "agent", "extra"])
+@pytest.mark.parametrize("key", ["extension", "agent", "extra"])
 def test_an_endorsement_that_was_edited_is_refused(site: Path, tmp_path: Path, key: str) -> None:
     export([site], str(tmp_path / "out"))
     file = tmp_path / "out" / "Provenance.ndjson"
