@@ -191,7 +191,11 @@ class RuleSetting:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A named person lets one patient through one rule (`consent` for a committee's waiver)."""
+    """A named person lets one patient through one rule (`consent` for a committee's waiver).
+
+    `date` is the day on which it was given, `until` (ISO) the last on which it holds, None for ever;
+    `place` says where it stands.
+    """
 
     patient: str
     rule: str
@@ -199,6 +203,8 @@ class Waiver:
     why: str
     date: str
     site: str | None = None
+    until: str | None = None
+    place: str = field(default="", compare=False)
 
     def covers(self, site: str | None, patient: str | None, rule: str) -> bool:
         """Whether this waiver is for that patient and rule."""
@@ -225,6 +231,7 @@ class Validation:
     today: str
     study: str
     waivers: tuple[Waiver, ...] = ()
+    idle_waivers: tuple[str, ...] = ()  # what to say of waivers without effect
     demands: tuple[DemandCount, ...] = ()
 
     @cached_property
@@ -238,6 +245,16 @@ class Validation:
             if each.kind == "impossible" and each.patient:
                 failing.setdefault(row_key((each.site, each.patient)), set()).add(each.rule)
         return {key: tuple(sorted(failing[key])) for key in self.patients if key in failing}
+
+    @property
+    def holding_nobody(self) -> int:
+        """How many impossible findings are about nobody of the cohort: a refused row, a whole column."""
+        known = set(self.patients)
+        impossible = (each for each in self.findings if each.kind == "impossible")
+        return sum(
+            not each.patient or row_key((each.site, each.patient)) not in known
+            for each in impossible
+        )
 
     @property
     def passed(self) -> bool:
@@ -262,10 +279,14 @@ class Validation:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts().items())
         unjudged = sum(each.unjudged > 0 for each in self.outcomes)
         lines = [verdict, f"findings: {counts}"]
+        if self.holding_nobody:
+            lines.append(
+                f"{_of_those(self.holding_nobody)} a patient of the cohort: nobody is held back"
+            )
         lines.append(f"{len(self.outcomes)} rules ran; {unjudged} could not judge every patient")
         if self.waived:
             lines.append(f"let through by waivers: {len(self.waived)}")
-        return lines
+        return lines + [f"waiver without effect: {each}" for each in self.idle_waivers]
 
     def counts(self) -> dict[str, int]:
         """Number of findings by kind, in the order of `KINDS`."""
@@ -284,3 +305,10 @@ class Validation:
             "study": self.study,
             "at": at,
         }
+
+
+def _of_nobody(count: int) -> str:
+    """How a line says that all impossible findings are about nobody who is there."""
+    said = "the impossible finding is" if count == 1 else f"the {count} impossible findings are"
+    holds = "holds" if count == 1 else "hold"
+    return f"{said} about what was refused or a whole column, and {holds} no patient of the cohort back"

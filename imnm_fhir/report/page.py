@@ -51,6 +51,7 @@ def report_page(
         kinds=KINDS,
         counts=validation.counts(),
         verdict=validation.verdict,
+        holding_nobody=validation.holding_nobody,
         failing=validation.patients_failing,
         most_patients=MOST_PATIENTS,
         keeping_back=keeping_back,
@@ -182,5 +183,14 @@ def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
 
 
 def _waivers(validation: Validation) -> list[Mapping[str, Any]]:
-    used = {id(waiver) for _, waiver in validation.waived}
-    return [{**vars(each), "used": id(each) in used} for each in validation.waivers]
+    """The waivers given; who is not in the cohort, such as a withdrawn patient, is not named."""
+    used = {waiver for _, waiver in validation.waived}
+    known = {row_key((each.partition("/")[2],)) for each in validation.patients}
+    return [
+        {
+            **vars(each),
+            "patient": each.patient if row_key((each.patient,)) in known else each.place or "–",
+            "used": each in used,
+        }
+        for each in validation.waivers
+    ]

@@ -70,6 +70,7 @@ class Flow:
 
     sites: tuple[SiteFlow, ...]
     stamp: str | None = None
+    idle_waivers: tuple[str, ...] = ()  # what to say of waivers without effect
 
     @property
     def passed_on(self) -> int:
@@ -77,8 +78,9 @@ class Flow:
         return sum(each.passed_on for each in self.sites)
 
     def lines(self) -> list[str]:
-        """One line per site, and one for what was allowed against the rules."""
-        return [*(each.line() for each in self.sites), *([self.stamp] if self.stamp else [])]
+        """One line per site, one for what was allowed against the rules, one per waiver without effect."""
+        idle = [f"waiver without effect: {each}" for each in self.idle_waivers]
+        return [*(each.line() for each in self.sites), *([self.stamp] if self.stamp else []), *idle]
 
     def record(self) -> list[dict[str, Any]]:
         """The flow as plain data, for manifests."""
@@ -109,7 +111,7 @@ def gate(
     the patients with impossible findings, `allow_errors` lets them through and stamps the manifest.
     A patient without valid consent stays whatever is allowed. Raises `FindingsError` saying what to do.
     """
-    check_waivers(waivers, load_catalogue(), _keys(cohort))
+    waivers, idle = check_waivers(waivers, load_catalogue(), _keys(cohort), today)
     failing = _failing(cohort, waivers, need_validation)
     stamp = None
     if failing and need_validation and not exclude_failing:
@@ -120,7 +122,8 @@ def gate(
         )
     excluded = failing if exclude_failing else set()
     counts, leaving = _sort(cohort, today, excluded, waivers)
-    flow = Flow(tuple(SiteFlow(site=site, **vars(each)) for site, each in counts.items()), stamp)
+    sites = tuple(SiteFlow(site=site, **vars(each)) for site, each in counts.items())
+    flow = Flow(sites, stamp, tuple(idle))
     manifest = {**cohort.manifest, "flow": flow.record()}
     if stamp:
         manifest["stamps"] = [*cohort.manifest.get("stamps", []), stamp]

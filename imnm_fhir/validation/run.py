@@ -51,7 +51,7 @@ from imnm_fhir.validation.refused import without_refused
 from imnm_fhir.validation.rows import Rows, combinations, judged_together
 from imnm_fhir.validation.study_rules import for_study
 from imnm_fhir.validation.suites import read_checks, unfinished_rules
-from imnm_fhir.validation.waivers import check_waivers, waive
+from imnm_fhir.validation.waivers import check_waivers, unused_waivers, waive
 
 COMPLETENESS = "completeness"
 
@@ -71,9 +71,10 @@ def validate(
     """
     study = study or load_study()
     rules, settings = for_study(load_catalogue(), study.rules, study.place)
-    check_waivers(waivers, load_catalogue(), _patients(cohort))
+    today = study.today or date.today()
+    holding, idle = check_waivers(waivers, load_catalogue(), _patients(cohort), today)
     run = run_rules(cohort, study, rules)
-    left, waived = waive([*cohort.issues, *findings_of(run)], waivers)
+    left, waived = waive([*cohort.issues, *findings_of(run)], holding)
     return Validation(
         findings=tuple(left),
         waived=tuple((each, by) for each, by in waived if isinstance(each, Finding)),
@@ -82,9 +83,10 @@ def validate(
         patients=tuple(row_key(patient) for patient in run.patients),
         compared=run.compared,
         manifest=cohort.manifest,
-        today=(study.today or date.today()).isoformat(),
+        today=today.isoformat(),
         study=study.hash,
         waivers=tuple(waivers),
+        idle_waivers=(*idle, *unused_waivers(holding, waived)),
         demands=run.demands,
     )
 

@@ -1,13 +1,14 @@
 """Waivers: a named person lets one patient through one rule, and says why.
 
-The file is TOML, one `[[waiver]]` each with patient, rule, who, why and date, and site where several
-sites use the same pseudonym. The rule `consent` is an ethics committee's waiver of consent.
+The file is TOML, one `[[waiver]]` each with patient, rule, who, why and date, site where several sites
+use the same pseudonym, and until where it holds for a time only. The rule `consent` is an ethics
+committee's waiver of consent. A waiver without effect lets nobody through, so it stops nothing: it is told.
 """
 
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from imnm_fhir.validation.catalogue import unknown_rule
 
 CONSENT = "consent"
 NEEDED = ("patient", "rule", "who", "why", "date")
+MORE = ("site", "until")
+DAYS = ("date", "until")
 
 
 def load_waivers(path: Path) -> tuple[Waiver, ...]:
@@ -43,7 +46,8 @@ def load_waivers(path: Path) -> tuple[Waiver, ...]:
         found = _entry_faults(entry)
         faults += [f"{path}, line {line}: {each}" for each in found]
         if not found:
-            waivers.append(Waiver(**{**entry, "date": str(entry["date"])}))
+            days = {key: str(entry[key]) for key in DAYS if key in entry}
+            waivers.append(Waiver(**{**entry, **days}, place=f"{path.name}, line {line}"))
     if faults:
         raise Problems("the waiver file has faults:", faults)
     return tuple(waivers)
@@ -51,43 +55,55 @@ def load_waivers(path: Path) -> tuple[Waiver, ...]:
 
 def _entry_faults(entry: Mapping[str, Any]) -> list[str]:
     faults = [f"lacks {key}" for key in NEEDED if not entry.get(key)]
-    faults += [f"unknown key '{key}'" for key in sorted(set(entry) - {*NEEDED, "site"})]
-    texts = [key for key in entry if key != "date" and not isinstance(entry[key], str)]
+    faults += [f"unknown key '{key}'" for key in sorted(set(entry) - {*NEEDED, *MORE})]
+    texts = [key for key in entry if key not in DAYS and not isinstance(entry[key], str)]
     faults += [f"{key} must be text" for key in texts]
-    if "date" in entry and not isinstance(entry["date"], date):
-        faults.append("date must be a day such as 2022-07-01, without quotes")
+    for key in DAYS:
+        if key in entry and type(entry[key]) is not date:
+            faults.append(f"{key} must be a day such as 2022-07-01, without quotes")
+    given = entry.get("date")
+    if type(given) is date and given > date.today():
+        faults.append("date lies in the future: it is the day on which the waiver was given")
     return faults
 
 
 def check_waivers(
-    waivers: Sequence[Waiver], rules: Mapping[str, Rule], patients: Iterable[tuple[str, str]]
-) -> None:
-    """Raise `Problems` where a waiver names a rule or patient that is not.
+    waivers: Sequence[Waiver],
+    rules: Mapping[str, Rule],
+    patients: Iterable[tuple[str, str]],
+    today: date,
+) -> tuple[tuple[Waiver, ...], list[str]]:
+    """The waivers that hold on `today` for a patient of the cohort, and what to say of the others.
 
-    A waiver for a site that the cohort does not hold is left alone: one file may serve a study.
+    A waiver for a site that the cohort does not hold is left alone: one file may serve a study. What is
+    said names no patient. Raises `Problems` where a rule is none, or several sites have the patient.
     """
     known = list(patients)
     sites = {site for site, _ in known}
-    faults = []
+    holding: list[Waiver] = []
+    faults: list[str] = []
+    idle: list[str] = []
     for number, waiver in enumerate(waivers, 1):
+        place = waiver.place or f"waiver {number}"
         if waiver.rule != CONSENT and waiver.rule not in rules:
-            faults.append(f"waiver {number}: {unknown_rule(rules, waiver.rule)}")
+            faults.append(f"{place}: {unknown_rule(rules, waiver.rule)}")
         if waiver.site is not None and waiver.site not in sites:
             continue
-        named = {patient for site, patient in known if waiver.site in (None, site)}
-        at = [site for site, patient in known if patient == waiver.patient]
-        if waiver.patient not in named:
-            faults.append(f"waiver {number}: {_unknown_patient(waiver.patient, named)}")
+        at = [s for s, name in known if name == waiver.patient and waiver.site in (None, s)]
+        if not at:
+            idle.append(f"{place}: {NOBODY}")
         elif waiver.site is None and len(at) > 1:
-            faults.append(f"waiver {number}: several sites have this patient; add site = ...")
+            faults.append(f"{place}: several sites have this patient; add site = ...")
+        elif waiver.until and waiver.until < today.isoformat():
+            idle.append(f"{place}: it held until {waiver.until}")
+        else:
+            holding.append(replace(waiver, place=place))
     if faults:
         raise Problems("the waivers do not fit:", faults)
+    return tuple(holding), idle
 
 
-def _unknown_patient(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name, known, 3)
-    hint = f"; near: {', '.join(near)}" if near else ""
-    return f"no patient is called '{name}'{hint}; one of another site needs site = ..."
+NOBODY = "the cohort has no such patient: withdrawn, of another site (site = ...), or mistyped"
 
 
 def waive(
@@ -106,3 +122,13 @@ def waive(
         else:
             left.append(finding)
     return left, waived
+
+
+def unused_waivers(
+    waivers: Sequence[Waiver], waived: Iterable[tuple[Issue, Waiver]]
+) -> Iterator[str]:
+    """What to say of waivers that hold and let no finding through; those of consent are the gate's."""
+    used = {id(waiver) for _, waiver in waived}
+    for each in waivers:
+        if id(each) not in used and each.rule != CONSENT:
+            yield f"{each.place}: the patient does not break {each.rule}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from imnm_fhir.cohort import Cohort, keep_patients, read_cohort, write_cohort
-from imnm_fhir.errors import FindingsError, ImnmFhirError, Problems
+from imnm_fhir.errors import FindingsError, ImnmFhirError
 from imnm_fhir.findings import Waiver
 from imnm_fhir.issues import Issue
 from imnm_fhir.validation import gate, remove_patient, validate_folder
@@ -92,9 +92,26 @@ def test_a_waiver_lets_a_failing_patient_through(failing: Cohort) -> None:
         gate(failing, today=TODAY, waivers=[other])
 
 
-def test_a_waiver_for_nobody_is_an_error(failing: Cohort) -> None:
-    with pytest.raises(Problems, match="no patient is called 'P3'"):
-        gate(failing, today=TODAY, waivers=[Waiver("P3", "M01", "A", "b", "2022-07-01")])
+def test_a_waiver_for_nobody_is_told_and_stops_nothing(failing: Cohort) -> None:
+    own = Waiver("P2", "M01", "Dr. Ana Ruiz", "scale of 0 to 10", "2022-07-01")
+    gone = Waiver("P3", "M01", "A", "b", "2022-07-01", place="waivers.toml, line 8")
+    passed, flow = gate(failing, today=TODAY, waivers=[own, gone])
+    assert people(passed) == ["P1", "P2"]
+    assert flow.lines()[-1].startswith(
+        "waiver without effect: waivers.toml, line 8: the cohort has no"
+    )
+    assert "P3" not in " ".join(flow.lines())
+    with pytest.raises(FindingsError):  # it lets nobody else through
+        gate(failing, today=TODAY, waivers=[gone])
+
+
+def test_a_waiver_holds_until_its_last_day(failing: Cohort) -> None:
+    def until(day: str) -> list[Waiver]:
+        return [Waiver("P2", "M01", "Dr. Ana Ruiz", "scale of 0 to 10", "2022-06-01", until=day)]
+
+    assert people(gate(failing, today=TODAY, waivers=until("2022-07-01"))[0]) == ["P1", "P2"]
+    with pytest.raises(FindingsError):
+        gate(failing, today=TODAY, waivers=until("2022-06-30"))
 
 
 CONSENTS = [

@@ -92,18 +92,34 @@ def test_a_waiver_lets_a_finding_through_and_is_kept() -> None:
     assert not findings(found.findings, "M01")
 
 
-def test_a_waiver_for_nobody_is_an_error_with_near_names() -> None:
-    unknown = [
+def test_waivers_without_effect_are_told_and_an_unknown_rule_stops() -> None:
+    given = [
         dataclasses.replace(WAIVER, patient="P22"),
-        dataclasses.replace(WAIVER, rule="M1"),
+        dataclasses.replace(WAIVER, rule="D01"),
+        dataclasses.replace(WAIVER, until="2022-07-02"),
         dataclasses.replace(WAIVER, site="elsewhere", patient="X"),
     ]
-    with pytest.raises(Problems) as raised:
-        validate(cohort(*broken()), waivers=unknown)
-    assert raised.value.problems == [
-        "waiver 1: no patient is called 'P22'; near: P2; one of another site needs site = ...",
-        "waiver 2: no rule is called 'M1'; near: M01",
+    found = validate(cohort(*broken()), waivers=given)
+    assert "P2" in " ".join(found.patients_failing)
+    assert found.lines()[-3:] == [
+        "waiver without effect: waiver 1: the cohort has no such patient: withdrawn, of another site "
+        "(site = ...), or mistyped",
+        "waiver without effect: waiver 3: it held until 2022-07-02",
+        "waiver without effect: waiver 2: the patient does not break D01",
     ]
+    with pytest.raises(Problems, match="waiver 1: no rule is called 'M1'; near: M01"):
+        validate(cohort(*broken()), waivers=[dataclasses.replace(WAIVER, rule="M1")])
+
+
+def test_an_impossible_finding_about_nobody_who_is_there_is_no_contradiction() -> None:
+    refused = Issue("duplicate-patient", "impossible", "conformance", "two rows", "madrid",
+                    "patients", "P9", file="data.csv", row=9)  # fmt: skip
+    said = validate(cohort(person("P1"), issues=[refused])).lines()
+    assert said[0] == "passed: all 1 patients may go on"
+    assert said[2] == (
+        "the impossible finding is about what was refused or a whole column, and holds no patient of "
+        "the cohort back"
+    )
 
 
 def test_a_waiver_file_is_read_with_every_fault(tmp_path: Path) -> None:
