@@ -279,10 +279,8 @@ class Validation:
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts().items())
         unjudged = sum(each.unjudged > 0 for each in self.outcomes)
         lines = [verdict, f"findings: {counts}"]
-        if self.holding_nobody:
-            lines.append(
-                f"{_of_those(self.holding_nobody)} a patient of the cohort: nobody is held back"
-            )
+        if self.passed and self.holding_nobody:
+            lines.append(_of_nobody(self.holding_nobody))
         lines.append(f"{len(self.outcomes)} rules ran; {unjudged} could not judge every patient")
         if self.waived:
             lines.append(f"let through by waivers: {len(self.waived)}")
