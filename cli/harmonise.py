@@ -9,6 +9,7 @@ import click
 
 from imnm_fhir.cli.options import PATH, example, log_option, out_option, voice_options
 from imnm_fhir.cli.output import Voice
+from imnm_fhir.languages import counted
 
 
 @click.command(
@@ -41,7 +42,9 @@ def command(files: tuple[Path, ...], site: str, out: Path, log: Path | None, voi
         voice.say(line)
     for patient in cohort.manifest.get("changes", {}).get("withdrawn", ()):
         click.echo(f"withdrawn: {'/'.join([*cohort.sites, patient])}")
-    voice.say(f"{out}: {cohort.tables['patients'].num_rows} patients, {len(cohort.issues)} issues")
+    voice.say(
+        f"{out}: {counted(cohort.tables['patients'].num_rows, 'patient')}, {counted(len(cohort.issues), 'issue')}"
+    )
 
 
 SAID = {

@@ -16,6 +16,7 @@ from imnm_fhir.flow import (
     pool_folders,
     table1_of,
 )
+from imnm_fhir.languages import counted
 from imnm_fhir.validation import validate_folder
 
 Say = Callable[[str], None]
@@ -114,5 +115,6 @@ def _road(label: str, sources: Sequence[Path], site: str, out: Path, say: Say) -
     validate_folder(back)
     differences = compare(pass_gate(out).cohort(), read_cohort(back))
     say(
-        f"{label}: {sum(exported.counts.values())} resources written and read back, {len(differences)} differences"
+        f"{label}: {sum(exported.counts.values())} resources written and read back, "
+        f"{counted(len(differences), 'difference')}"
     )

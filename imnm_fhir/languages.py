@@ -117,7 +117,7 @@ def lacking_lines(language: str) -> list[str]:
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """English for `count` things, such as `1 query` or `2 queries`; `many` where it is not `one` with s."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def number_text(value: Any, language: str = SOURCE) -> str:

@@ -4,6 +4,7 @@ import re
 
 from imnm_fhir.download.method import read_summary
 from imnm_fhir.download.selection import Wanted
+from imnm_fhir.languages import counted
 from imnm_fhir.server.reading.counts import count_queries
 from imnm_fhir.server.reading.search import Query
 from imnm_fhir.server.request.connection import Connection
@@ -29,7 +30,7 @@ def unread_types(connection: Connection, wanted: Wanted) -> list[str]:
     others = sorted(said - _ABOUT_THE_SERVER - set(wanted.types))
     counts = count_queries(connection, [Query(t, (), wanted.tag) for t in others], singly=False)
     return [
-        f"{kind}: {count} resources at the server, of a kind that is not read"
+        f"{kind}: {counted(count, 'resource')} at the server, of a kind that is not read"
         for kind, count in zip(others, counts, strict=True)
         if count
     ]

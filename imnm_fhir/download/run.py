@@ -16,6 +16,7 @@ from urllib.parse import quote
 from imnm_fhir.download.method import BULK, EVERYTHING, Method, choose_method
 from imnm_fhir.download.selection import Selection, Wanted, belonging, select
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import counted
 from imnm_fhir.server.reading.bulk import (
     ExportExpiredError,
     Polling,
@@ -287,7 +288,10 @@ def _check(
 
 def _notes(reading: Reading, outcomes: Mapping[str, Outcome]) -> list[str]:
     left = reading.left_out
-    return [*([f"{left} resources without the tag were left out"] if left else []), *told(outcomes)]
+    return [
+        *([f"{counted(left, 'resource')} without the tag left out"] if left else []),
+        *told(outcomes),
+    ]
 
 
 def _server_time(connection: Connection) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from imnm_fhir.errors import ImnmFhirError, ServerError
 from imnm_fhir.keys import row_key
+from imnm_fhir.languages import counted
 from imnm_fhir.server.reading.pages import read_resource
 from imnm_fhir.server.reading.search import (
     CHUNK,
@@ -148,7 +149,8 @@ def find_patients(connection: Connection, listed: Listed, keep_going: bool) -> l
     missing = [number for each, number in listed.lines.items() if each not in found]
     if missing:
         shown = ", ".join(map(str, missing[:20])) + (", ..." if len(missing) > 20 else "")
-        said = f"{listed.file}: {len(missing)} patients are not at {connection.base_url} (line {shown})"
+        people = counted(len(missing), "patient is", "patients are")
+        said = f"{listed.file}: {people} not at {connection.base_url} (line {shown})"
         if not keep_going:
             raise ImnmFhirError(f"{said}; correct the list, or leave them out with --keep-going")
         logger.warning("%s", said)

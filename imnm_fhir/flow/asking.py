@@ -8,6 +8,7 @@ from imnm_fhir.cohort import read_manifest, write_manifest
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.earlier import DELIVERIES
 from imnm_fhir.flow.harmonising import READ_FROM, harmonise_files
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.answers import changing_entries
 from imnm_fhir.queries.audit import (
     AUDIT_COLUMNS,
@@ -142,7 +143,7 @@ def list_queries(
 def repair_log(cohort: Path, log: Path | None = None) -> str:
     """Cut a damaged log before its first bad line, and say where the copy of the whole is."""
     copy, cut = repair(log or log_folder(cohort))
-    return f"{cut} lines were cut from the first bad one on; the whole log is kept as {copy}"
+    return f"{counted(cut, 'line')} cut, from the first bad one on; the whole log is kept as {copy}"
 
 
 def audit_table(
@@ -156,4 +157,4 @@ def audit_table(
     if out is None:
         return [*csv_lines(columns, rows), *said]
     write_audit(out, columns, rows)
-    return [f"{out}: {len(rows)} rows", *said]
+    return [f"{out}: {counted(len(rows), 'row')}", *said]

@@ -11,6 +11,7 @@ from imnm_fhir.errors import UsageError
 from imnm_fhir.flow.endorsed import endorsed
 from imnm_fhir.flow.gate import NOTHING_ALLOWED, Gate, Leaving, pass_gate
 from imnm_fhir.flow.places import NO_FOLDERS, Progress, is_url
+from imnm_fhir.languages import counted
 from imnm_fhir.owner import temporary_folder
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Exported:
     def lines(self) -> list[str]:
         """What happened, a line each."""
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
-        lines = [f"{self.target}: {sum(self.counts.values())} resources ({counts})", *self.stayed]
+        lines = [
+            f"{self.target}: {counted(sum(self.counts.values()), 'resource')} ({counts})",
+            *self.stayed,
+        ]
         return [*lines, *self.sent.lines()] if self.sent else lines
 
     def record(self) -> dict[str, Any]:

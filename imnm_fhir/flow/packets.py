@@ -10,6 +10,7 @@ from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.findings import Rule
 from imnm_fhir.flow.asking import log_of
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.answers import asked_entries
 from imnm_fhir.queries.asking import asked_entry, delivery_id, open_log, site_language
 from imnm_fhir.queries.causes import queries_of
@@ -79,7 +80,7 @@ def make_packet(
     else:
         packet = _to_site(folder, manifest, site, study, log)
     write_packet(packet, out)
-    return f"{out}: {len(packet.questions)} questions, {len(packet.said)} words on them"
+    return f"{out}: {counted(len(packet.questions), 'question')}, said on them: {len(packet.said)}"
 
 
 def _to_consortium(folder: Path, manifest: Mapping[str, Any], log: Path | None) -> Packet:
@@ -135,7 +136,7 @@ def open_packet(
         return _open_at_site(packet, own, open_log(kept, packet.site), spoken)
     said = new_said(packet, kept)
     append(open_log(kept, "consortium"), said)
-    return [f"{len(said)} answers taken into the threads"]
+    return [f"{counted(len(said), 'answer')} taken into the threads"]
 
 
 def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> list[str]:
@@ -157,11 +158,11 @@ def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> li
     said = new_said(packet, log)
     append(log, [*entries, *({**one, "from": "consortium"} for one in said)])
     lines = [
-        f"{len(entries)} questions of the consortium taken in; imnm-fhir queries list shows them"
+        f"{counted(len(entries), 'question')} of the consortium taken in; imnm-fhir queries list shows what is asked"
     ]
     lines += [f"{known} were asked already and are not asked again"] if known else []
     lines += [f"{unknown} are about patients who are not in this cohort"] if unknown else []
-    lines += [f"{len(said)} words on questions taken in"] if said else []
+    lines += [f"said on questions, taken in: {len(said)}"] if said else []
     return lines
 
 

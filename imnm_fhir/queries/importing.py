@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.languages import known_languages
+from imnm_fhir.languages import counted, known_languages
 from imnm_fhir.queries.answers import asked_entries, threads
 from imnm_fhir.queries.asking import delivery_number, query_of_entry
 from imnm_fhir.queries.columns import ROLES, WORDS, known_words
@@ -35,9 +35,7 @@ class Taken:
 
     def lines(self) -> list[str]:
         """The counts and the problems, a line each; no value is repeated."""
-        said = (
-            f"{len(self.entries)} answers taken, {self.known} known already, {self.blank} left open"
-        )
+        said = f"{counted(len(self.entries), 'answer')} taken, {self.known} known already, {self.blank} left open"
         return [said, *self.notes, *self.problems]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from imnm_fhir.cohort import table_hashes
 from imnm_fhir.errors import FindingsError
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.log import Entry, Log, append
 
 STATEMENT = "I have read the queries and answers of this delivery and endorse it for the study."
@@ -33,7 +34,7 @@ def sign(
     waiting = sum(why == "not applied yet" for _, why in states.values())
     if waiting:
         raise FindingsError(
-            f"{waiting} answers are not in the cohort yet; run imnm-fhir validate first"
+            f"{counted(waiting, 'answer is', 'answers are')} not in the cohort yet; run imnm-fhir validate first"
         )
     log = append(log, [{
         "event": "signed",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.answers import CHANGES, Standing, asked_entries, standing_answers
 from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import STATES
@@ -47,7 +48,7 @@ class Status:
 
     def lines(self) -> list[str]:
         """The status as text; no patient is named."""
-        lines = [f"{self.site}: {sum(self.counts.values())} queries"]
+        lines = [f"{self.site}: {counted(sum(self.counts.values()), 'query', 'queries')}"]
         lines += [
             f"  {state:<13}{self.counts[state]:>6}" for state in STATES if self.counts.get(state)
         ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from imnm_fhir.errors import FindingsError
+from imnm_fhir.languages import counted
 from imnm_fhir.table1.model import Cell, Column
 from imnm_fhir.table1.result import Table1
 
@@ -60,7 +61,8 @@ def disclosed(table: Table1, choice: str, least: int) -> tuple[Table1, str | Non
     sizes = _small_columns(table, least)
     if not (found or sizes) or choice == "permitted":
         return table, None
-    said = f"{len(found) + len(sizes)} cells speak of fewer than {least} patients (rule G03)"
+    cells = counted(len(found) + len(sizes), "cell speaks", "cells speak")
+    said = f"{cells} of fewer than {least} patients (rule G03)"
     if choice == "refuse":
         raise FindingsError(
             f"the table is not written: {said}; hide them (--small-cells hide), or say that sharing "

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from imnm_fhir.errors import ServerError
+from imnm_fhir.languages import counted
 
 CREATED, UPDATED, KEPT = "created", "updated", "unchanged"
 REFUSED, HELD_BACK, CHANGED_BY_OTHERS = "refused", "held back", "changed by others"
@@ -107,13 +108,13 @@ class Transferred:
         if self.missing:
             counts = ", ".join(f"{number:,} {kind}" for kind, number in self.missing.items())
             patients = self.missing.get("Patient", 0)
-            about = f" ({patients:,} patients were taken out)" if patients else ""
+            about = f" (taken out: {counted(patients, 'patient')})" if patients else ""
             lines.append(
                 f"at the server, but not in this delivery{about}: {counts}; --withdraw-missing removes them"
             )
         lines += self.notes
         verb = "would take about" if self.dry_run else "took"
-        return [*lines, f"{verb} {self.requests:,} requests"]
+        return [*lines, f"{verb} {counted(self.requests, 'request')}"]
 
     def record(self) -> dict[str, object]:
         """Return everything as JSON for programs."""

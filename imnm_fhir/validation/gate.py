@@ -15,6 +15,7 @@ from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import FindingsError, ImnmFhirError
 from imnm_fhir.findings import Waiver
 from imnm_fhir.keys import row_key
+from imnm_fhir.languages import counted
 from imnm_fhir.validation.catalogue import load_catalogue
 from imnm_fhir.validation.waivers import CONSENT, check_waivers
 
@@ -55,7 +56,7 @@ class SiteFlow:
 
     def line(self) -> str:
         """The flow in one line."""
-        parts = [f"{self.received} patients"]
+        parts = [counted(self.received, "patient")]
         if self.failing:
             parts.append(f"{self.failing} left out with impossible findings")
         parts += [f"{count} at home ({SAID[state]})" for state, count in self.consent.items()]
@@ -162,7 +163,7 @@ def _failing(cohort: Cohort, waivers: Sequence[Waiver], need_validation: bool) -
 
 
 def _refusal(count: int) -> str:
-    patients = "1 patient has" if count == 1 else f"{count} patients have"
+    patients = counted(count, "patient has", "patients have")
     return (
         f"{patients} impossible findings; see the report of imnm-fhir validate --report, then correct "
         "them, waive them by name (--waivers), or leave them out (--exclude-failing-patients)"

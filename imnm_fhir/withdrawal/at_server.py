@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.fhir.text import read_json
+from imnm_fhir.languages import counted
 from imnm_fhir.proof import key_of
 from imnm_fhir.server import Connection, Response
 from imnm_fhir.server.reading.search import escape_search_value, find
@@ -36,7 +37,7 @@ class AtServer:
 
     def lines(self) -> list[str]:
         """What happened, a line each; ids only."""
-        lines = [f"{self.url}: {len(self.removed)} resources removed"]
+        lines = [f"{self.url}: {counted(len(self.removed), 'resource')} removed"]
         lines += [
             f"{self.url}: {kind}/{ident} stays: {why}" for (kind, ident), why in self.kept.items()
         ]
@@ -193,6 +194,6 @@ def _expunge(connection: Connection, places: Collection[Place]) -> str:
         return "old versions are expunged too"
     status = ", ".join(f"HTTP {code}" for code in sorted(refused))
     return (
-        f"the server keeps old versions of {sum(refused.values())} resources ($expunge: {status}): "
+        f"the server keeps old versions of {counted(sum(refused.values()), 'resource')} ($expunge: {status}): "
         "ask who runs it to remove them for good"
     )

@@ -15,6 +15,7 @@ from imnm_fhir.cohort import (
     write_manifest,
 )
 from imnm_fhir.dictionary import TABLES
+from imnm_fhir.languages import counted
 from imnm_fhir.withdrawal.person import Person
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def redact_cohort(folder: Path, person: Person) -> Redacted | None:
             "redacted": manifest["redactions"]["patients"],
         }
         write_manifest({**written.manifest, "validation": validation}, folder)
-    return Redacted(folder, f"{sum(rows.values())} rows and {issues} issues taken out (1 redacted)")
+    return Redacted(
+        folder,
+        f"{counted(sum(rows.values()), 'row')} and {counted(issues, 'issue')} taken out (1 redacted)",
+    )
 
 
 def _others(cohort: Cohort, person: Person) -> set[tuple[str, str]]:

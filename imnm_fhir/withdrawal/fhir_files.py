@@ -16,6 +16,7 @@ from imnm_fhir.fhir.files import (
     write_manifest,
 )
 from imnm_fhir.fhir.text import read_json, write_json
+from imnm_fhir.languages import counted
 from imnm_fhir.shapes.found import as_mapping
 from imnm_fhir.terminology import load_project
 from imnm_fhir.withdrawal.cohorts import Redacted
@@ -46,7 +47,9 @@ def redact_ndjson_folder(folder: Path, person: Person) -> Redacted | None:
             redacted = {"patients": (manifest.get("redactions") or {}).get("patients", 0) + 1}
             about = {**manifest, "files": files, "redactions": redacted}
             write_manifest(part_of(MANIFEST), about, untouched)
-    return Redacted(folder, f"{taken} resources taken out (1 redacted)") if taken else None
+    return (
+        Redacted(folder, f"{counted(taken, 'resource')} taken out (1 redacted)") if taken else None
+    )
 
 
 def redact_fhir_file(path: Path, person: Person) -> Redacted | None:
@@ -57,7 +60,7 @@ def redact_fhir_file(path: Path, person: Person) -> Redacted | None:
         return None
     with replace_atomically(path) as unfinished:
         unfinished.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
-    return Redacted(path, f"{taken} resources taken out (1 redacted)")
+    return Redacted(path, f"{counted(taken, 'resource')} taken out (1 redacted)")
 
 
 def is_of(resource: Mapping[str, Any], person: Person) -> bool:

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.languages import counted
 from imnm_fhir.withdrawal.cohorts import Redacted
 from imnm_fhir.withdrawal.person import Person
 from imnm_fhir.written import replace_atomically
@@ -45,7 +46,11 @@ def redact_journal(path: Path, ids: Collection[str], person: Person) -> Redacted
         return _remove(path)
     except sqlite3.DatabaseError:
         return _remove(path)
-    return Redacted(path, f"{gone} entries taken out (1 redacted)") if gone else None
+    return (
+        Redacted(path, f"{counted(gone, 'entry', 'entries')} taken out (1 redacted)")
+        if gone
+        else None
+    )
 
 
 def redact_lines(path: Path, ids: Collection[str], person: Person) -> Redacted | None:
@@ -60,7 +65,7 @@ def redact_lines(path: Path, ids: Collection[str], person: Person) -> Redacted |
     with replace_atomically(path) as unfinished:
         unfinished.write_bytes(b"".join(lines))
         unfinished.chmod(path.stat().st_mode)
-    return Redacted(path, f"{taken} lines (1 redacted)")
+    return Redacted(path, f"{counted(taken, 'line')} (1 redacted)")
 
 
 def _without(line: bytes, names: set[str]) -> bytes:

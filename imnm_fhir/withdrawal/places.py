@@ -9,6 +9,7 @@ from pathlib import Path
 from imnm_fhir.cohort import MANIFEST
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import ENDINGS, own_manifest
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.log import LOG, read_log, redact
 from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort
 from imnm_fhir.withdrawal.fhir_files import redact_fhir_file, redact_ndjson_folder
@@ -69,7 +70,11 @@ def _redact_log(folder: Path, person: Person) -> Redacted | None:
     log = read_log(folder)
     after = redact(log, person.patient, person.site)
     taken = after.redacted - log.redacted
-    return Redacted(folder / LOG, f"{taken} entries taken out (1 redacted)") if taken else None
+    return (
+        Redacted(folder / LOG, f"{counted(taken, 'entry', 'entries')} taken out (1 redacted)")
+        if taken
+        else None
+    )
 
 
 def _redact_file(path: Path, ids: Collection[str], person: Person) -> Redacted | None:
@@ -99,7 +104,7 @@ def _without_lines(path: Path, pattern: re.Pattern[bytes]) -> Redacted | None:
         return None
     with replace_atomically(path) as unfinished:
         unfinished.write_bytes(b"".join(kept))
-    return Redacted(path, f"{len(lines) - len(kept)} lines taken out (1 redacted)")
+    return Redacted(path, f"{counted(len(lines) - len(kept), 'line')} taken out (1 redacted)")
 
 
 def _files(place: Path) -> list[Path]:

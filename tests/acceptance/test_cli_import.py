@@ -55,7 +55,7 @@ def test_listed_patients(store: FhirSource) -> None:
     Path("list.txt").write_text("teststadt/T-1\nKANARIE/4513\n")
     before = contents(Path("back"))
     ran = run("import", store.base_url, "--out", "back", "--patients", "list.txt")
-    check_refusal(ran, 3, "list.txt: 1 patients are not at", "(line 2)", "--keep-going")
+    check_refusal(ran, 3, "list.txt: 1 patient is not at", "(line 2)", "--keep-going")
     assert contents(Path("back")) == before
 
 

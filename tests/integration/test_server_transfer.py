@@ -92,7 +92,7 @@ def test_a_patient_who_is_taken_out_is_listed_and_removed_on_demand(
     rest = [each for each in resources if "taken-out-p1" not in json.dumps(each)]
     done = export(connection, tmp_path, rest)
     assert done.missing == {"Observation": 4, "Patient": 1} and done.complete
-    assert "1 patients were taken out" in "\n".join(done.lines())
+    assert "taken out: 1 patient" in "\n".join(done.lines())
     assert len(held(connection, "taken-out")) == 26
     done = export(connection, tmp_path, rest, withdraw_missing=True)
     assert done.of("removed") == {"Observation": 4, "Patient": 1} and done.missing == {}

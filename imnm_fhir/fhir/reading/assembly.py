@@ -18,6 +18,7 @@ from imnm_fhir.fhir.reading.one_by_one import Refusals, Row
 from imnm_fhir.fhir.reading.parts import BATCH, part_expression, write_parts
 from imnm_fhir.fhir.writing.lines import id_expression, sql_text
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -309,7 +310,7 @@ def _denial_notes(engine: "duckdb.DuckDBPyConnection") -> Iterator[Issue]:
     query = """select element, count(*), min(file), min(row) from placed_observations
         where denied is not null and fault is null group by element order by element"""
     for element, count, file, row in engine.execute(query).fetchall():
-        said = f"{element}: {count} resources that deny one of several are read as the answer no"
+        said = f"{element}: {counted(count, 'resource denies', 'resources deny')} one of several, read as the answer no"
         yield Issue(
             "answer-of-one", "note", "conformance", said,
             table="observations", element=element, file=file, row=row,

@@ -16,6 +16,7 @@ from imnm_fhir.fhir.reading.answers import as_happened, denial
 from imnm_fhir.fhir.reading.foreign import is_usable_medication, normalise
 from imnm_fhir.fhir.reading.settle import settle
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import counted
 from imnm_fhir.shapes import Reading, match
 from imnm_fhir.shapes.found import leaves, without_index
 from imnm_fhir.shapes.match import is_harmless
@@ -233,7 +234,7 @@ class ResourceReader:
     def notes(self) -> list[Issue]:
         """One note per path that was not understood, and per kind of resource that is not read."""
         said = [
-            (kind, "", f"{kind}: {count} resources of a kind that is not read")
+            (kind, "", f"{kind}: {counted(count, 'resource')} of a kind that is not read")
             for kind, count in sorted(self.others.items())
             if (kind, "") in self._first
         ]

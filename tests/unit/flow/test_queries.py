@@ -52,7 +52,7 @@ def test_an_answer_counts_at_once_and_the_file_stays_as_it_is(made: Path, filled
     before = (made.parent / "site.csv").read_bytes()
     assert values(made) == ["-4"]
     lines = take_answers(made, filled).lines()
-    assert lines[0] == "1 answers taken, 0 known already, 0 left open"
+    assert lines[0] == "1 answer taken, 0 known already, 0 left open"
     assert lines[-1].endswith(
         "made again from the site's files with 1 corrections on top; validate it"
     )

@@ -53,5 +53,5 @@ def test_answers_that_the_cohort_does_not_hold_are_not_signed_over(tmp_path: Pat
         tmp_path / "list" / "queries.xlsx", {"P1": {"Answer": "corrected", "New value": "4", **WHO}}
     )
     log, _ = import_answers(read_log(tmp_path / "q"), filled)
-    with pytest.raises(FindingsError, match="1 answers are not in the cohort yet"):
+    with pytest.raises(FindingsError, match="1 answer is not in the cohort yet"):
         sign(log, manifest(), "x", "y", "z")

@@ -36,7 +36,7 @@ def texts(shared: Table1) -> list[list[str]]:
 def test_a_small_count_is_hidden_with_the_next_smallest_of_its_line() -> None:
     shared, said = disclosed(table(RELAPSE), "hide", 5)
     assert texts(shared) == [["18 of 40", "10 of 20", "*", "<5"]]
-    assert said == "1 cells speak of fewer than 5 patients (rule G03): hidden, with 1 more"
+    assert said == "1 cell speaks of fewer than 5 patients (rule G03): hidden, with 1 more"
     assert shared.rows[0].cells[3].n is None
 
 

@@ -147,7 +147,7 @@ def test_missing_is_listed_and_removed_on_demand(
     rest = cohort_of(2, 2)
     done = export(*rest)
     assert done.missing == {"Observation": 2, "Patient": 1} and len(store.kept) == 10
-    assert "(1 patients were taken out)" in "\n".join(done.lines())
+    assert "(taken out: 1 patient)" in "\n".join(done.lines())
     assert export(*rest, partial=True, withdraw_missing=True).missing == {}
     assert len(store.kept) == 10
     done = export(*rest, withdraw_missing=True)
