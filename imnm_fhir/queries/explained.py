@@ -40,7 +40,7 @@ def _is_explained(found: Found, unread: Unread, explained: Mapping[str, Iterable
 def _is_met(finding: Finding, unread: Unread) -> bool:
     """Whether a demand is met once the unread cells of its element are read."""
     numbers = {
-        name: float(text.replace(" ", "")) for name, text in finding.numbers if name in COUNTS
+        name: float("".join(text.split())) for name, text in finding.numbers if name in COUNTS
     }
     waiting = len(unread.get((finding.site, finding.element), ()))
     sent = numbers["given"] + numbers["reasons"] + waiting
