@@ -145,4 +145,4 @@ def test_fifty_thousand_findings_are_summarised(browser: Browser, tmp_path: Path
     assert page.stat().st_size < 20_000_000
     browser.open(page)
     assert 0 < len(browser.shown_rows()) <= MOST_UNITS
-    assert "stand in findings.csv" in browser.run("return document.body.textContent")
+    assert "Further rows in findings.csv" in browser.run("return document.body.textContent")
