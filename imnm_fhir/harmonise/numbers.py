@@ -117,7 +117,7 @@ def _otherwise(reading: Reading, given: tuple[Given, ...], error: Unreadable) ->
         words, number = read_approximate(text, decimal_sign(reading), reading.thousands or "")
         return _with_unit(reading, number, words, None, given)
     if (
-        error.rule == "number-with-text"
+        error.rule in ("number-with-text", "date-in-number")  # `12 ULN` looks like `12 Jan`
         and reading.element
         and (cell := _unit_inside(reading, given))
     ):

@@ -245,7 +245,10 @@ def _readings(
     by_field = {each.field: each for each in made if each}
     unit, limit = by_field.pop("unit", None), by_field.get("reference_high")
     if limit is not None:
-        limit = by_field["reference_high"] = _with_unit(context, limit, unit, None, element)
+        of_row = (
+            unit if limit.unit is None else None
+        )  # a limit is no multiple, whatever the value is
+        limit = by_field["reference_high"] = _with_unit(context, limit, of_row, None, element)
     for target in targets:
         taken = limit is not None or any("reference_high" in each.constants for each in targets)
         if given := upper_limit_reading(context, target, element, taken):
@@ -278,12 +281,14 @@ def _with_unit(
 ) -> Reading:
     """The number with its unit: its own, that of a column beside it, that of its header, or none.
 
-    Beside a column of units its own counts where that column is blank.
+    Beside a column of units its own counts where that column is blank. The limit is for cells and rows
+    that name a multiple themselves.
     """
     if reading.unit is not None:
         _check_header_unit(context, reading, element)
     if reading.unit is not None and reading.unit.factor is not None:
-        return replace(reading, unit_column=unit) if unit is not None else reading
+        named = unit is not None or (limit is not None and limit.limits is not None)
+        return replace(reading, unit_column=unit, reference=limit if named else None)
     if reading.unit is not None:
         if limit is None or limit.unit is None or limit.unit.factor is None:
             context.fault(

@@ -102,6 +102,34 @@ def test_imputed_limits_are_said_once_per_column_and_marked_wherever_they_count(
     assert not any(each.startswith(note) for each in notes)
 
 
+@pytest.mark.parametrize(
+    ("limit", "cell", "row"),
+    [
+        (OWN, "10 xLSN", {"value_number": "1900", "reference_high": "190"}),
+        (OWN, "4.512", {"value_number": "4512", "reference_high": "190"}),
+        (IMPUTED, "10 xLSN", {"value_number": "2070", "reference_high": "207", **MARKED}),
+        (IMPUTED, "4.512", {"value_number": "4512"}),
+    ],
+)
+def test_a_cell_that_names_the_multiple_itself(limit: str, cell: str, row: dict[str, str]) -> None:
+    column = f'"CK" = {{ element = "ck", unit = "U/L", {limit} }}'
+    cohort = harmonise_tables([patients({"CK": [cell]})], site(SEX + column))
+    own = {"patient": "P1", "element": "ck", "unit": "U/L"}
+    assert rows(cohort, "observations") == [{**own, **row}]
+    assert_adds_up(cohort)
+
+
+@pytest.mark.parametrize(("unit", "value"), [("xLSN", "2000"), ("", "10"), ("U/L", "10")])
+def test_a_row_that_names_the_multiple_beside_a_unit_of_the_column(unit: str, value: str) -> None:
+    limit = 'reference_high = { column = "L", unit = "U/L" }'
+    column = f'"CK" = {{ element = "ck", unit = "U/L", with = {{ unit = "U", {limit} }} }}'
+    cohort = harmonise_tables(
+        [patients({"CK": ["10"], "U": [unit], "L": ["200"]})], site(SEX + column)
+    )
+    made = {"value_number": value, "unit": "U/L", "reference_high": "200"}
+    assert rows(cohort, "observations") == [{"patient": "P1", "element": "ck", **made}]
+
+
 def test_a_corrected_multiple_is_read_with_its_limit() -> None:
     column = f'"CK" = {{ element = "ck", unit = "xLSN", {BY_SEX} }}'
     correction = Correction(
