@@ -287,8 +287,8 @@ def _with_unit(
     if reading.unit is not None:
         _check_header_unit(context, reading, element)
     if reading.unit is not None and reading.unit.factor is not None:
-        named = unit is not None or (limit is not None and limit.limits is not None)
-        return replace(reading, unit_column=unit, reference=limit if named else None)
+        multiples = unit is not None or (limit is not None and limit.limits is not None)
+        return replace(reading, unit_column=unit, reference=limit if multiples else None)
     if reading.unit is not None:
         if limit is None or limit.unit is None or limit.unit.factor is None:
             context.fault(
