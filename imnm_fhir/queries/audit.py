@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imnm_fhir.harmonise.corrections import AT_SOURCE
 from imnm_fhir.queries.answers import changing_entries, standing_answers
-from imnm_fhir.queries.log import Entry, Log
+from imnm_fhir.queries.log import REDACTION, Entry, Log
 from imnm_fhir.queries.status import query_states
 from imnm_fhir.written import Cell, escape_cell, write_csv, write_excel
 
@@ -19,7 +19,7 @@ TO_FIX_COLUMNS = (
     "patient", "file", "sheet", "row", "column", "source_says", "should_say", "why", "by", "at",
 )  # fmt: skip
 ASKED_AGAIN = ("miscorrected", "conflict")
-TOLD = ("asked", "answered", "proposed", "said", "signed", "opened", "packet")
+TOLD = ("asked", "answered", "proposed", "said", "signed", "opened", "packet", "redaction")
 Row = list[Cell]
 
 
@@ -39,9 +39,22 @@ def _row(entry: Entry) -> Row:
         "row": cell.get("row"),
         "column": cell.get("column"),
         "old": entry.get("old", cell.get("word")),
-        "comment": entry.get("comment") or entry.get("statement") or entry.get("text"),
+        "comment": entry.get("comment")
+        or entry.get("statement")
+        or entry.get("text")
+        or _taken(entry),
     }
     return [_cell(known.get(name)) for name in AUDIT_COLUMNS]
+
+
+def _taken(entry: Entry) -> str | None:
+    """What a redaction accounts for."""
+    if entry.get("event") != REDACTION:
+        return None
+    said = f"{len(entry['of'])} entries of a withdrawn patient taken out"
+    return (
+        f"{len(entry['of'])} blanked entries found {entry['found']}" if "found" in entry else said
+    )
 
 
 def _cell(value: object) -> Cell:

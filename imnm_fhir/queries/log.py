@@ -8,7 +8,7 @@ patients: it stays at the site.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,10 @@ LOG = "log.jsonl"
 Entry = dict[str, Any]
 FIRST = "0" * 64
 LINKS = ("seq", "prev", "hash")
+REDACTION = "redaction"  # the event that accounts for redacted entries: who took them out, and when
+STANDS_FOR = "stands_for"
+BY_QUERY = ("states", "rules", "fingerprints")  # of a judged entry, by the id of each query
+BLANKED = "was blanked, and no redaction accounts for it"
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,15 @@ class Log:
         return sum(bool(each.get("redacted")) for each in self.entries)
 
     def of(self, *events: str) -> list[Entry]:
-        """The entries of these events, in order."""
-        return [each for each in self.entries if each.get("event") in events]
+        """The entries of these events, in order.
+
+        One that was written again without a withdrawn patient has the number of the one it stands for.
+        """
+        found = (each for each in self.entries if each.get("event") in events)
+        return sorted(
+            (each | {"seq": each[STANDS_FOR]} if STANDS_FOR in each else each for each in found),
+            key=lambda each: int(each["seq"]),
+        )
 
 
 def log_folder(cohort: Path) -> Path:
@@ -63,12 +74,22 @@ def read_log(folder: Path) -> Log:
     """
     lines = _lines(folder / LOG)
     entries, fault = _checked(lines)
+    place = len(entries)
+    if not fault and (blanked := _unaccounted(entries)):
+        place, fault = blanked[0]["seq"], BLANKED
     if fault:
         raise ImnmFhirError(
-            f"{folder / LOG}, line {len(entries) + 1}: {fault}; nothing was done. See "
+            f"{folder / LOG}, line {place + 1}: {fault}; nothing was done. See "
             "imnm-fhir queries audit --repair, which keeps a copy"
         )
     return Log(folder, tuple(entries))
+
+
+def _unaccounted(entries: Iterable[Entry]) -> list[Entry]:
+    """The redacted entries that no redaction names: anybody can blank a line and keep its hash."""
+    listed = list(entries)
+    named = {name for each in listed if each.get("event") == REDACTION for name in each["of"]}
+    return [each for each in listed if each.get("redacted") and each["hash"] not in named]
 
 
 def _lines(path: Path) -> list[str]:
@@ -157,37 +178,67 @@ def _write(path: Path, entries: Iterable[Entry]) -> None:
 def repair(folder: Path) -> tuple[Path, int]:
     """Cut the log before its first bad line; the copy of the whole, and how many lines were cut.
 
-    Nothing is cut from a log whose chain holds.
+    Lines that were blanked without a redaction stay, and one is written that says that they were found
+    so. Nothing is cut from a log whose chain holds.
     """
     path = folder / LOG
     lines = _lines(path)
     entries, fault = _checked(lines)
-    if fault is None:
+    blanked = [each["hash"] for each in _unaccounted(entries)]
+    if fault is None and not blanked:
         raise ImnmFhirError(f"{path}: its chain holds; there is nothing to repair")
     copy = folder / f"log.damaged.{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl"
+    found = [{"event": REDACTION, "of": blanked, "found": "by a repair"}] if blanked else []
     with alone_in(folder):
         shutil.copy2(path, copy)
-        _write(path, entries)
+        _write(path, [*entries, *_linked(Log(folder, tuple(entries)), found)])
     return copy, len(lines) - len(entries)
 
 
 def redact(log: Log, patient: str, site: str | None = None) -> Log:
     """The log without what it says of a patient: the hashes stay, so that the chain still holds.
 
-    What was said of the patient's queries goes too. `site` is asked for where several sites use the
-    same pseudonym. Written in one step.
+    What was said of the patient's queries goes too, and their ids: an entry that holds them among others
+    is written again without them. A further entry accounts for all that was taken out. `site` is asked
+    for where several sites use the same pseudonym. Written in one step.
     """
     about = {
         each["query"] for each in log.entries if _about(each, patient, site) and "query" in each
     }
-    entries = tuple(
-        _redacted(each) if _about(each, patient, site) or each.get("query") in about else each
+    gone = [
+        each
         for each in log.entries
+        if _about(each, patient, site) or each.get("query") in about or _names(each, about)
+    ]
+    if not gone:
+        return log
+    names = {each["hash"] for each in gone}
+    entries = tuple(_redacted(each) if each["hash"] in names else each for each in log.entries)
+    again = [_without(each, about) for each in gone if _names(each, about)]
+    kept = Log(log.folder, entries)
+    more = _linked(kept, [{"event": REDACTION, "of": sorted(names)}, *again])
+    with alone_in(log.folder):
+        _write(log.folder / LOG, [*entries, *more])
+    return Log(log.folder, (*entries, *more))
+
+
+def _names(entry: Entry, queries: Collection[str]) -> bool:
+    """Whether an entry about many queries names one of these."""
+    return any(
+        not entry.get(name, {}).keys().isdisjoint(queries)
+        for name in BY_QUERY
+        if entry.get("event") == "judged"
     )
-    if entries != log.entries:
-        with alone_in(log.folder):
-            _write(log.folder / LOG, entries)
-    return Log(log.folder, entries)
+
+
+def _without(entry: Entry, queries: Collection[str]) -> Entry:
+    """A judged entry as it would be without these queries, to stand for the one that had them."""
+    kept = {name: value for name, value in entry.items() if name not in (*LINKS, "at", "user")}
+    for name in BY_QUERY:
+        kept[name] = {
+            query: each for query, each in entry.get(name, {}).items() if query not in queries
+        }
+    return {STANDS_FOR: entry["seq"], **kept}
 
 
 def _redacted(entry: Entry) -> Entry:

@@ -41,7 +41,9 @@ def test_every_entry_is_told_and_no_cell_runs(log: Log, tmp_path: Path) -> None:
 
 def test_what_was_redacted_is_said(log: Log) -> None:
     rows = audit_rows(redact(log, "P1"))
-    assert [row[1] for row in rows].count("redacted") == 2
+    assert [row[1] for row in rows].count("redacted") == 3  # the states that named the query, too
+    (account,) = [row for row in rows if row[1] == "redaction"]
+    assert "3 entries of a withdrawn patient taken out" in account
     assert "P1" not in str(rows)
 
 

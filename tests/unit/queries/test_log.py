@@ -7,6 +7,8 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.queries.log import LOG, Log, append, read_log, redact, repair
+from imnm_fhir.queries.status import query_states
+from tests.unit.queries.one_loop import MRC, MRS, round_of
 
 
 @pytest.fixture
@@ -87,10 +89,44 @@ def test_a_withdrawn_patient_leaves_hashes_alone(log: Log) -> None:
     assert left == read_log(log.folder)
     assert left.redacted == 2
     assert "CANARY" not in (log.folder / LOG).read_text("utf-8")
-    assert [each["hash"] for each in left.entries] == [each["hash"] for each in log.entries]
+    *before, account = left.entries
+    assert [each["hash"] for each in before] == [each["hash"] for each in log.entries]
+    assert account["event"] == "redaction" and account["user"] and account["at"]
+    assert account["of"] == sorted(log.entries[number]["hash"] for number in (1, 3))
     assert set(json.loads(lines(log)[1])) == {"seq", "prev", "hash", "redacted"}
     assert redact(left, "P1") == left
-    assert append(left, [{"event": "said"}]).entries[-1]["prev"] == log.head
+    assert append(left, [{"event": "said"}]).entries[-1]["prev"] == account["hash"]
+
+
+def test_a_line_that_was_blanked_is_named_unless_a_redaction_accounts_for_it(log: Log) -> None:
+    entry = json.loads(lines(log)[2])
+    blank = {name: entry[name] for name in ("seq", "prev", "hash")} | {"redacted": True}
+    entries = lines(log)
+    rewrite(log, [*entries[:2], json.dumps(blank), entries[3]])
+    with pytest.raises(ImnmFhirError, match="line 3: was blanked, and no redaction accounts"):
+        read_log(log.folder)
+    copy, cut = repair(log.folder)
+    assert (cut, len(copy.read_text("utf-8").splitlines())) == (0, 4)
+    mended = read_log(log.folder)
+    assert (mended.redacted, mended.entries[-1]["found"]) == (1, "by a repair")
+
+
+def test_what_was_judged_of_the_patient_goes_too_and_the_rest_stays_where_it_was(
+    tmp_path: Path,
+) -> None:
+    asked = round_of(tmp_path, [MRC, MRS])
+    before = query_states(asked.log)
+    ids = {each["patient"]: each["query"] for each in asked.log.of("asked")}
+    left = redact(asked.log, "P1", "madrid")
+    assert left == read_log(tmp_path / "q")
+    assert ids["P1"] not in (tmp_path / "q" / LOG).read_text("utf-8")
+    assert query_states(left) == {ids["P2"]: before[ids["P2"]]}
+    assert [each["seq"] for each in left.of("judged")] == [
+        each["seq"] for each in asked.log.of("judged")
+    ]
+    assert left.redacted == 2  # the question, and the states that named it
+    again = round_of(tmp_path, [MRS])
+    assert len(again.log.of("asked")) == 1  # nothing is asked anew
 
 
 def test_another_site_s_patient_of_the_same_name_stays(log: Log) -> None:

@@ -76,7 +76,8 @@ def test_what_was_said_of_a_patient_s_query_goes_with_the_query(tmp_path: Path) 
     )
     redact(log, "MAD-03", "madrid")
     left = read_log(tmp_path / "q")
-    assert [each.get("text") for each in left.entries] == [None, None, "other"]
+    assert [each.get("text") for each in left.entries] == [None, None, "other", None]
+    assert left.entries[-1]["event"] == "redaction"
 
 
 def test_one_damaged_thing_keeps_nothing_else_from_being_redacted(tmp_path: Path) -> None:
