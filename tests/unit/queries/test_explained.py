@@ -1,18 +1,20 @@
 """A demand that unread cells would meet is not asked besides the cells."""
 
+from typing import Any
+
 import pytest
 
-from imnm_fhir.findings import Finding, number_text
+from imnm_fhir.findings import Finding
 from imnm_fhir.issues import Issue
+from imnm_fhir.languages import number_text
 from imnm_fhir.queries.explained import without_explained
 from imnm_fhir.queries.found import Found
 
 
 def found(issue: Issue) -> Found:
     """A finding as queries see it; what else it says is not read here."""
-    return Found(
-        **{**dict.fromkeys(Found.__dataclass_fields__), "finding": issue, "rule": issue.rule}
-    )
+    members: dict[str, Any] = dict.fromkeys(Found.__dataclass_fields__)
+    return Found(**{**members, "finding": issue, "rule": issue.rule})
 
 
 @pytest.mark.parametrize(
