@@ -6,7 +6,13 @@ from typing import Any
 from imnm_fhir.harmonise.account import IMPOSSIBLE_RULES, Account, Fact
 from imnm_fhir.harmonise.columns import Columns, Converted
 from imnm_fhir.harmonise.facts import Work
-from imnm_fhir.harmonise.identifiers import alike, damaged_identifier, missing_words, names_nobody
+from imnm_fhir.harmonise.identifiers import (
+    alike,
+    damaged_identifier,
+    missing_words,
+    names_nobody,
+    names_totals,
+)
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.languages import translatable
 from imnm_fhir.pseudonyms import pseudonym
@@ -26,6 +32,16 @@ UNKNOWN_WITH_ZEROS = translatable(
 DECEASED = ("deceased_boolean", "deceased_date")
 
 
+TOTALS = "totals-row"
+A_TOTAL = translatable(
+    "is a line of totals by its first word, and has neither sex nor date of birth: it is no patient and is left "
+    "out; if it is one, give the patient another identifier"
+)
+PERHAPS_A_TOTAL = translatable(
+    "reads like a line of totals, but has a sex or a date of birth: kept as a patient; if it is none, take the "
+    "line out of the sheet"
+)
+WHO_SOMEBODY_IS = ("sex", "birth_date")
 LIKE_WITHDRAWN = "like-withdrawn"
 HELD_BACK = translatable(
     "differs from a withdrawn patient in spelling only (case, dashes, spaces, zeros), so the row is held "
@@ -62,6 +78,7 @@ def open_table(
             account.refuse(row, who, "damaged-identifier", damage)
         elif text in suspects:
             account.refuse(row, who, LIKE_WITHDRAWN, HELD_BACK)
+    _set_totals_apart(fitted, account)
     for row, text in enumerate(records or ()):
         if not text:
             account.refuse(
@@ -72,6 +89,25 @@ def open_table(
     alive = np.ones(len(cells), bool)
     alive[sorted(account.refused)] = False
     return Work(fitted, account, Columns(fitted), records, pa.array(patients, pa.string()), alive)
+
+
+def _set_totals_apart(fitted: TablePlan, account: Account) -> None:
+    """Refuse the lines of totals of a table of persons; where a line may be a person, ask.
+
+    Other tables have no need of it: there a row of nobody who is in a table of persons is refused.
+    """
+    who = str(fitted.plan.file.patient)
+    facts = (fact for fact in fitted.plan.facts if fact.element.name in WHO_SOMEBODY_IS)
+    about = {column for fact in facts for each in fact.readings for column in each.columns}
+    if not about:
+        return
+    for row, text in enumerate(fitted.cells(who)):
+        if row in account.refused or not names_totals(text):
+            continue
+        if any(fitted.cells(column)[row] for column in about):
+            account.note(row, who, TOTALS, "improbable", PERHAPS_A_TOTAL)
+        else:
+            account.refuse(row, who, TOTALS, A_TOTAL)
 
 
 def _suspects(

@@ -25,6 +25,7 @@ MEANINGS = {
     "yes-no": ("true", "false"),
     "missing": MISSING_REASONS,
     "approximate": ("approximately",),
+    "totals": ("totals",),
 }
 LATIN_ACCENTS = re.compile("([a-zæøœ])[\u0300-\u036f]+")  # a Japanese voicing mark is none of these
 
@@ -143,6 +144,12 @@ def _approximate() -> frozenset[str]:
     return frozenset(
         fold(word.word).rstrip(".") for word in all_words() if word.set == "approximate"
     )
+
+
+@cache
+def total_words() -> frozenset[str]:
+    """The folded words by which a sheet names a line of totals or means, in every language."""
+    return frozenset(fold(word.word) for word in all_words() if word.set == "totals")
 
 
 def read_synonyms(name: str) -> list[tuple[str, dict[str, str]]]:

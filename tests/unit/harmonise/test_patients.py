@@ -149,3 +149,34 @@ def test_hmac_without_a_key_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv(KEY, raising=False)
     with pytest.raises(ImnmFhirError, match=KEY):
         harmonise([Path("nothing.csv")], hmac_site())
+
+
+# --- Lines of totals
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["Total", "GESAMT", "Media", "Moyenne:", "Totale (16)", "Total (n = 16)", "Gemiddelde", "n=16",
+     "N: 16", "Médiane"],
+)  # fmt: skip
+def test_a_line_of_totals_is_no_patient_and_is_told(word: str) -> None:
+    both = table({"ID": ["1", word], "Sexo": ["M", ""], "CPK": ["9", "8,5"]})
+    cohort = harmonise_tables([both], site(SEX + CK))
+    assert [row["patient"] for row in rows(cohort, "patients")] == ["1"]
+    assert issues(cohort) == [("totals-row", "impossible", 3, "ID")]
+    assert counts(cohort) == (2, 1, 0, 1)
+    assert_adds_up(cohort)
+
+
+def test_a_line_that_may_be_a_patient_is_kept_and_asked_about() -> None:
+    both = table({"ID": ["1", "Media"], "Sexo": ["M", "V"], "CPK": ["9", "8"]})
+    cohort = harmonise_tables([both], site(SEX + CK))
+    assert [row["patient"] for row in rows(cohort, "patients")] == ["1", "Media"]
+    assert issues(cohort) == [("totals-row", "improbable", 3, "ID")]
+
+
+@pytest.mark.parametrize("name", ["SUM12", "MED-001", "Totalis", "N16", "Media2", "16", "n"])
+def test_identifiers_are_no_totals(name: str) -> None:
+    both = table({"ID": ["1", name], "Sexo": ["M", ""], "CPK": ["9", "8"]})
+    cohort = harmonise_tables([both], site(SEX + CK))
+    assert [row["patient"] for row in rows(cohort, "patients")] == sorted(["1", name])
