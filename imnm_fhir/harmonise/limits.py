@@ -1,5 +1,6 @@
 """Upper limits of normal that a mapping gives: each row's by its patient's sex and age, never guessed."""
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,24 +21,27 @@ def add_upper_limits(
     works: Sequence[Work], patients: Mapping[str, Mapping[str, Any]], cut_off: str
 ) -> None:
     """Give each row of the tables its upper limit, blank where the patient does not say which."""
+    last = period(cut_off).latest
     for work in works:
         for fact in work.fitted.plan.facts:
-            for reading in _given(fact):
-                assert reading.limits is not None
-                limits, last = reading.limits, period(cut_off).latest
+            for reading, limits in _given(fact):
                 work.fitted.made[reading.column] = [
                     _limit(limits, patients.get(str(patient), {}), date_at(work, fact, row), last)
                     for row, patient in enumerate(work.patients)
                 ]
 
 
-def _given(fact: FactPlan) -> Iterator[Reading]:
-    """The readings of the fact's upper limits, each once."""
+def _given(fact: FactPlan) -> Iterator[tuple[Reading, UpperLimits]]:
+    """The readings of the fact's upper limits, each once, with what the mapping says."""
     found = [each for reading in fact.readings for each in (reading, reading.reference) if each]
-    yield from dict.fromkeys(each for each in found if each.limits)
+    for each in dict.fromkeys(found):
+        if each.limits is not None:
+            yield each, each.limits
 
 
-def _limit(limits: UpperLimits, patient: Mapping[str, Any], date: str | None, last: Any) -> str:
+def _limit(
+    limits: UpperLimits, patient: Mapping[str, Any], date: str | None, last: datetime.date | None
+) -> str:
     """The first limit that fits; blank where it is not sure which does."""
     day = period(date) if date else Period(None, last)
     for each in limits.limits:
