@@ -73,6 +73,7 @@ class Study:
     start_rate_unit: str
     visits: Mapping[str, Visit]
     signed: bool = False  # whether a pool takes only what an investigator has endorsed
+    questions: int = 50  # at most in one list of queries
     small_cells: str = "warn"
     demanded: tuple[Demand, ...] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
@@ -146,6 +147,7 @@ def _study(raw: Mapping[str, Any]) -> Study:
         name=about["name"],
         adults_only=about["adults_only"],
         signed=about["signed"],
+        questions=about["questions"],
         data_date=about.get("data_date"),
         today=about.get("today"),
         serogroup=serogroup,
@@ -163,8 +165,8 @@ def _study(raw: Mapping[str, Any]) -> Study:
 
 
 def _hash(study: Study) -> str:
-    """SHA-256 of all that changes a result: every field but the name, `today` and `signed`."""
-    apart = ("name", "today", "signed", "small_cells", "hash", "source")
+    """SHA-256 of all that changes a result: every field but the name, the day and what a site is asked for."""
+    apart = ("name", "today", "signed", "questions", "small_cells", "hash", "source")
     said = {key: value for key, value in asdict(study).items() if key not in apart}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -209,6 +211,8 @@ def _entry_faults(
             faults.append((section, key, _unknown("key", key, known)))
         elif section == "variants":
             faults += [(section, key, said) for said in _choice_faults(key, value)]
+        elif key == "questions" and (type(value) is not int or value < 1):
+            faults.append((section, key, "must be a number from 1 on"))
         elif key == "small_cells" and value not in SMALL_CELLS:
             faults.append((section, key, f"'{value}' is none of {', '.join(SMALL_CELLS)}"))
         else:

@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 from imnm_fhir.dictionary import load_dictionary
+from imnm_fhir.study import load_study
 
 REST = "rest"
 
@@ -69,10 +70,10 @@ class Asking:
 
 @cache
 def load_asking() -> Asking:
-    """The configuration as `expectations/queries.toml` has it."""
+    """The configuration as `expectations/queries.toml` has it, and how many a study asks at once by default."""
     raw = tomllib.loads((files("imnm_fhir.expectations") / "queries.toml").read_text("utf-8"))
     return Asking(
-        cap=raw["cap"],
+        cap=load_study().questions,
         kinds=frozenset(raw["kinds"]),
         consequences=frozenset(raw["consequences"]),
         together=frozenset(raw["together"]),

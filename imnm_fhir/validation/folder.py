@@ -1,5 +1,6 @@
 """Validate the cohort in a folder: the outcome goes into its manifest, the report beside it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from imnm_fhir.cohort import Cohort, read_cohort, table_hashes, write_manifest
 from imnm_fhir.errors import UsageError
 from imnm_fhir.findings import Validation
 from imnm_fhir.queries.asking import Asked, ask, site_language, write_queries
+from imnm_fhir.queries.configuration import Asking, load_asking
 from imnm_fhir.queries.log import LOG, log_folder, read_log
 from imnm_fhir.report import write_report
 from imnm_fhir.report.words import load_words
@@ -46,10 +48,12 @@ def validate_folder(
             raise UsageError(f"{place}: is the cohort's folder; give the report one of its own")
     cohort = read_cohort(folder)
     let_through = load_waivers(waivers) if waivers else ()
-    validation = validate(cohort, load_study(study), let_through)
+    chosen = load_study(study)
+    validation = validate(cohort, chosen, let_through)
     listed = queries or report
     asked_in = asked_in or site_language(cohort)
-    asked = _ask(validation, cohort, folder, log, bool(listed), asked_in, neutral)
+    asking = replace(load_asking(), cap=chosen.questions)
+    asked = _ask(validation, cohort, folder, log, bool(listed), asked_in, neutral, asking)
     if report:
         write_report(
             validation, cohort, report, language=language, previous=previous, outcomes=outcomes,
@@ -65,7 +69,7 @@ def validate_folder(
 
 def _ask(
     validation: Validation, cohort: Cohort, folder: Path, log: Path | None, first: bool,
-    language: str, neutral: bool,
+    language: str, neutral: bool, asking: Asking,
 ) -> Asked | None:  # fmt: skip
     """Settle the queries of a cohort that was made from one site's files; None where nobody asks."""
     if cohort.manifest["origin"] != "site file" or len(cohort.sites) != 1:
@@ -73,4 +77,5 @@ def _ask(
     place = log or log_folder(folder)
     if not first and not (place / LOG).is_file():
         return None
-    return ask(validation, cohort, read_log(place), language=language, neutral=neutral)
+    return ask(validation, cohort, read_log(place), language=language, neutral=neutral,
+               asking=asking)  # fmt: skip

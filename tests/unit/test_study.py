@@ -92,6 +92,8 @@ months = 7
         ("[visits]\nmonth_6 = 3", "must be a table with months"),
         ("[study]\nadults_only = 1", "must be true or false"),
         ("[study]\nname = 3", "must be text"),
+        ("[study]\nquestions = 0", "must be a number from 1 on"),
+        ("[study]\nquestions = true", "must be a number from 1 on"),
         ("study = 1", "must be a section of its own"),
         ("[relapse]\nck_x_uln = true", "must be a whole number"),
     ],

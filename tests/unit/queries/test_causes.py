@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imnm_fhir.findings import Finding
 from imnm_fhir.queries.causes import queries_of
+from imnm_fhir.queries.configuration import load_asking
 from imnm_fhir.queries.model import Query
 from tests.unit.queries.one_loop import (
     MRC,
@@ -137,6 +138,12 @@ def test_the_cap_holds_back_and_says_so(tmp_path: Path) -> None:
     again = round_of(tmp_path, many)
     assert {each.query.id for each in again.listed} == {each.query.id for each in first.listed}
     assert again.log == first.log  # nothing new, nothing written
+
+
+def test_a_study_says_how_many_at_once(tmp_path: Path) -> None:
+    many = [finding("M01", f"P{row}", place("worst_mrc", row, "6")) for row in range(2, 12)]
+    few = round_of(tmp_path, many, asking=replace(load_asking(), cap=7))
+    assert (len(few.listed), few.held_back) == (7, 3)
 
 
 def test_neutral_leaves_the_evidence_out_and_keeps_the_wording(tmp_path: Path) -> None:
