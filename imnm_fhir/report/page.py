@@ -21,7 +21,7 @@ from imnm_fhir.report.dates_plot import dates_plot
 from imnm_fhir.report.demands import demand_rows
 from imnm_fhir.report.numbers_plot import numbers_plot
 from imnm_fhir.report.query_states import turns_of
-from imnm_fhir.report.rows import rule_rows, rules_by_id, unjudged_rows
+from imnm_fhir.report.rows import compared_label, rule_rows, rules_by_id, unjudged_rows
 from imnm_fhir.report.suspicion import suspicious
 from imnm_fhir.report.words import Words
 
@@ -174,7 +174,10 @@ def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
         {
             "rule": rule,
             "sentence": words.sentence(rules[rule]),
-            "pairs": sorted(pairs.items()),
+            "pairs": [
+                ((compared_label(said, words), compared_label(derived, words), differs), count)
+                for (said, derived, differs), count in sorted(pairs.items())
+            ],
             "differing": sum(count for (_, _, differs), count in pairs.items() if differs),
         }
         for rule, pairs in validation.compared.items()

@@ -168,10 +168,32 @@ def rule_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
 def compared_rows(validation: Validation, words: Words) -> list[Sequence[Cell]]:
     """Rule, the site's word, the derived one, whether they differ, number of patients."""
     return [
-        [rule, said, derived, words("yes") if differs else words("no"), count]
+        [
+            rule,
+            compared_label(said, words),
+            compared_label(derived, words),
+            words("yes") if differs else words("no"),
+            count,
+        ]
         for rule, pairs in validation.compared.items()
         for (said, derived, differs), count in sorted(pairs.items())
     ]
+
+
+def compared_label(text: str, words: Words) -> str:
+    """What the site or the dates say, as people read it: values that a site reports, elements, yes or no."""
+    return "; ".join(_compared_word(each, words) for each in text.split("; "))
+
+
+def _compared_word(word: str, words: Words) -> str:
+    if word in ("true", "false"):
+        return words("yes") if word == "true" else words("no")
+    dictionary = load_dictionary()
+    for element in dictionary.elements.values():
+        codes = dictionary.value_sets[element.value_set].codes if element.value_set else {}
+        if element.reported and word in codes:
+            return words.translator.label(codes[word].labels)
+    return element_label(word, words.translator) or word
 
 
 def sheets(validation: Validation, words: Words) -> dict[str, Sheet]:
