@@ -74,10 +74,20 @@ def test_international_names_in_five_languages(word: str, drug: str) -> None:
     assert read_word(word, drug_words()) == drug
 
 
-# Brands marked [V] (to be checked against a national register first), and what is ambiguous.
 @pytest.mark.parametrize(
-    "word", ["Tahor", "Torvast", "リピトール", "PRED", "MP", "Prednis", "PEX", "PLEX", ""]
-)
+    ("word", "drug"),
+    [
+        ("Torvast", "atorvastatin"), ("Totalip", "atorvastatin"), ("Tahor", "atorvastatin"),
+        ("Sinvacor", "simvastatin"), ("Medrol", "methylprednisolone"), ("Privigen", "ivig"),
+        ("Statina", "statin_unspecified"), ("corticosteroïden", "glucocorticoid_unspecified"),
+    ],
+)  # fmt: skip
+def test_brands_and_words_of_italy_france_and_the_netherlands(word: str, drug: str) -> None:
+    assert read_word(word, drug_words()) == drug
+
+
+# Brands marked [V] (to be checked against a national register first), and what is ambiguous.
+@pytest.mark.parametrize("word", ["リピトール", "PRED", "MP", "Prednis", "PEX", "PLEX", ""])
 def test_a_word_that_is_not_sure_is_no_drug(word: str) -> None:
     with pytest.raises(Unreadable):
         read_word(word, drug_words())
