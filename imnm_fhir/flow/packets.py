@@ -25,10 +25,10 @@ from imnm_fhir.queries.packets import (
     Packet,
     answers_of,
     new_said,
+    own_words,
     questions_of,
     read_packet,
     rule_names,
-    said_of,
     typed_question,
     typed_questions,
     write_packet,
@@ -47,8 +47,11 @@ def type_question(
     manifest = read_manifest(pool)
     if site not in manifest["sites"]:
         raise UsageError(f"{pool}: holds no site '{site}'; it holds {', '.join(manifest['sites'])}")
+    if patient is not None:
+        _check_patient(pool, site, patient)
     kept = open_log(log_of(pool, log), "consortium")
     if query is not None:
+        _check_query(pool, site, query, kept)
         append(kept, [{"event": "said", "site": site, "query": query, "text": text, "by": by,
                        "role": role, "from": "consortium"}])  # fmt: skip
         return query
@@ -57,6 +60,29 @@ def type_question(
     )
     append(kept, [entry])
     return str(entry["query"])
+
+
+def _check_query(pool: Path, site: str, query: str, log: Log) -> None:
+    """Raise `UsageError` for a query that neither a person nor a rule has asked the site."""
+    from imnm_fhir.validation import validate
+
+    if query in {each["query"] for each in (*log.of("typed"), *log.of("said"))}:
+        return
+    cohort = read_cohort(pool)
+    asked = questions_of(queries_of(validate(cohort, load_study(None)), cohort), site)
+    if query not in {each["query"] for each in asked}:
+        raise UsageError(
+            f"{pool}: no query of '{site}' is called '{query}'; see its packet, or the audit"
+        )
+
+
+def _check_patient(pool: Path, site: str, patient: str) -> None:
+    import pyarrow.compute as pc
+
+    table = read_cohort(pool).tables["patients"]
+    mine = pc.and_(pc.equal(table["site"], site), pc.equal(table["patient"], patient))
+    if not pc.any(mine).as_py():
+        raise UsageError(f"{pool}: holds no such patient of '{site}'; check --patient and --site")
 
 
 def _place(element: str | None) -> tuple[str | None, str | None]:
@@ -102,13 +128,8 @@ def _to_site(
     cohort, kept = read_cohort(folder), log_of(folder, log)
     found = questions_of(queries_of(validate(cohort, load_study(study)), cohort), site)
     return Packet(
-        site, TO_SITE, (*found, *typed_questions(kept, site)), tuple(_own_words(kept, site))
+        site, TO_SITE, (*found, *typed_questions(kept, site)), tuple(own_words(kept, site))
     )
-
-
-def _own_words(log: Log, site: str) -> list[Entry]:
-    mine = {each["query"] for each in log.of("said") if each.get("from") == "consortium"}
-    return [each for each in said_of(log, site, mine) if each.get("text")]
 
 
 def open_packet(
@@ -156,7 +177,7 @@ def _open_at_site(packet: Packet, cohort: Cohort, log: Log, language: str) -> li
             query = _query(each, packet.site, cohort, rules, language)
             entries.append(asked_entry(query, delivery, neutral=True))
     said = new_said(packet, log)
-    append(log, [*entries, *({**one, "from": "consortium"} for one in said)])
+    append(log, [*entries, *said])
     lines = [
         f"{counted(len(entries), 'question')} of the consortium taken in; imnm-fhir queries list shows what is asked"
     ]

@@ -19,7 +19,9 @@ TO_FIX_COLUMNS = (
     "patient", "file", "sheet", "row", "column", "source_says", "should_say", "why", "by", "at",
 )  # fmt: skip
 ASKED_AGAIN = ("miscorrected", "conflict")
-TOLD = ("asked", "answered", "proposed", "said", "signed", "opened", "packet", "redaction")
+TOLD = (
+    "asked", "typed", "answered", "proposed", "said", "signed", "opened", "packet", "redaction",
+)  # fmt: skip
 Row = list[Cell]
 
 

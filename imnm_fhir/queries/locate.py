@@ -20,7 +20,7 @@ def locate(
 ) -> tuple[Target, ...]:
     """The targets with file, sheet, row, header, word and value as this cohort has them.
 
-    A target that has no row here stays as it is.
+    A target that has no row here, or several, has the header at most.
     """
     if patient is None:
         headers = Headers(cohort)
@@ -33,11 +33,13 @@ def _located(cohort: Cohort, site: str, patient: str, target: Target) -> Target:
         return target
     rows = _rows(cohort.tables[target.table], site, patient, target)
     if len(rows) != 1:
-        return target
+        return replace(target, column=target.column or Headers(cohort).header(target))
     row = rows[0]
+    # a question of a person may leave the visit out
+    key = {} if target.table == "patients" else {name: row[name] for name in ("time_point", "n")}
     found = find_cells(cohort.cells, [row["id"]]).of(target.table, row["id"], target.field)
     value = row.get(target.field)
-    here = replace(target, file=row["file"], sheet=row["sheet"], row=row["row"], word=None,
+    here = replace(target, **key, file=row["file"], sheet=row["sheet"], row=row["row"], word=None,
                    value=None if value is None else str(value))  # fmt: skip
     if not found:
         return replace(here, column=target.column or row["column"])
@@ -54,4 +56,7 @@ def _rows(table: "pa.Table", site: str, patient: str, target: Target) -> Sequenc
     rows: list[dict[str, Any]] = table.filter(mine).to_pylist()
     if target.table == "patients":
         return rows
-    return [row for row in rows if all(row[name] == getattr(target, name) for name in KEY)]
+    exact = [row for row in rows if all(row[name] == getattr(target, name) for name in KEY)]
+    if exact or target.time_point is not None or target.n is not None:
+        return exact
+    return [row for row in rows if row["element"] == target.element]

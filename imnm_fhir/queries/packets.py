@@ -23,6 +23,7 @@ FORMAT = "imnm-fhir queries packet 1"
 MOST_LARGE = 20_000_000  # bytes
 KEYS = ("table", "element", "time_point", "n", "field")
 TO_SITE, TO_CONSORTIUM = "site", "consortium"
+OTHER_SIDE = {TO_SITE: TO_CONSORTIUM, TO_CONSORTIUM: TO_SITE}  # who speaks in a packet
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,23 @@ def typed_questions(log: Log, site: str) -> list[Entry]:
     ]
 
 
-def said_of(log: Log, site: str, queries: Iterable[str] | None = None) -> list[Entry]:
-    """What was said of queries of a site, as it travels: who, when, in which words."""
-    wanted = set(queries) if queries is not None else None
+def own_words(log: Log, site: str) -> list[Entry]:
+    """What the consortium said of queries of a site, as it travels: who, when, in which words."""
     kept = ("query", "text", "by", "role", "at")
     return [
         {name: each.get(name) for name in kept}
         for each in log.of("said")
-        if each["site"] == site and (wanted is None or each["query"] in wanted)
+        if each["site"] == site and each.get("from") == TO_CONSORTIUM and each.get("text")
     ]
 
 
 def answers_of(log: Log, words: Mapping[str, str]) -> list[Entry]:
-    """What a site answers to the consortium: the answer's word and the comment, never a value."""
+    """What a site answers to the consortium: the answer's word and the comment, never a value.
+
+    It is told of the queries that it asked, and of those that it said something of.
+    """
     asked = {name for name, each in asked_entries(log).items() if each["origin"] == TO_CONSORTIUM}
+    asked |= {each["query"] for each in log.of("said") if each.get("from") == TO_CONSORTIUM}
     found = []
     for name, standing in standing_answers(log).items():
         if name in asked:
@@ -132,8 +136,16 @@ def write_packet(packet: Packet, path: Path) -> None:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         **vars(packet),
     }
+    content["sha256"] = _hash(content)
     with replace_atomically(path, private=True) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    """The hash of a packet: it shows that something was changed on the way, not who wrote it."""
+    said = {name: each for name, each in content.items() if name != "sha256"}
+    plain = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def read_packet(path: Path) -> Packet:
@@ -153,6 +165,8 @@ def read_packet(path: Path) -> Packet:
     faults = [*_faults(raw)]
     if faults:
         raise ImnmFhirError(f"{path}: {faults[0]}; ask for the packet again")
+    if raw.get("sha256") != _hash(raw):
+        raise ImnmFhirError(f"{path}: was changed after it was written; ask for the packet again")
     return Packet(raw["site"], raw["to"], tuple(raw["questions"]), tuple(raw["said"]))
 
 
@@ -192,7 +206,7 @@ def new_said(packet: Packet, log: Log) -> list[Entry]:
     """The entries for what a packet says that the log does not know yet."""
     known = {_identity(each) for each in log.of("said")}
     return [
-        {"event": "said", "site": packet.site, "from": packet.to, **_kept(each)}
+        {"event": "said", "site": packet.site, "from": OTHER_SIDE[packet.to], **_kept(each)}
         for each in packet.said
         if _identity(each) not in known
     ]

@@ -95,6 +95,17 @@ def query_states(log: Log) -> dict[str, State]:
             states[name] = ("answered", "not applied yet")
     for name in asked_entries(log):
         states.setdefault(name, ("open", ""))
+    return states | _at_pool(log)
+
+
+def _at_pool(log: Log) -> dict[str, State]:
+    """Where the questions of a pool stand: closed by the site's answer, until somebody asks on."""
+    states: dict[str, State] = {each["query"]: ("open", "") for each in log.of("typed")}
+    for each in log.of("said"):
+        if each.get("from") == "site" and each.get("answer"):
+            states[each["query"]] = ("closed", each["answer"])
+        elif each["query"] in states and states[each["query"]][0] == "closed":
+            states[each["query"]] = ("re-opened", "the consortium asks on")
     return states
 
 

@@ -6,17 +6,29 @@ from pathlib import Path
 import pytest
 
 from imnm_fhir.errors import ImnmFhirError
+from imnm_fhir.queries.asking import open_log
 from imnm_fhir.queries.causes import queries_of
+from imnm_fhir.queries.importing import import_answers
+from imnm_fhir.queries.locate import locate
+from imnm_fhir.queries.log import Log, append, read_log
+from imnm_fhir.queries.model import Target
 from imnm_fhir.queries.packets import (
     FORMAT,
+    TO_CONSORTIUM,
     TO_SITE,
     Packet,
+    answers_of,
+    new_said,
+    own_words,
     questions_of,
     read_packet,
     typed_question,
     write_packet,
 )
-from tests.unit.queries.one_loop import MRC, site_cohort, validation
+from imnm_fhir.queries.status import query_states
+from tests.unit.queries.one_loop import MRC, log_of, round_of, site_cohort, validation
+from tests.unit.queries.one_loop import written as listing_of
+from tests.unit.queries.test_importing import WHO, fill
 
 
 def written(folder: Path) -> Path:
@@ -58,6 +70,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         (json.dumps({"format": FORMAT, "site": "a", "to": "site", "said": [], "questions": [
             {"query": "Q1", "rules": ["x"], "targets": [{"file": "../x"}]}]}), "question 1 is not as"),
         (json.dumps({"format": FORMAT, "site": "a", "to": "site", "said": [{}], "questions": []}), "was said, 1"),
+        (json.dumps({"format": FORMAT, "site": "a", "to": "site", "said": [], "questions": []}), "was changed after"),
     ],
 )  # fmt: skip
 def test_what_is_no_packet_is_refused(tmp_path: Path, content: str, problem: str) -> None:
@@ -75,3 +88,59 @@ def test_a_typed_question_needs_words_and_a_day() -> None:
         typed_question(*about, " ", None, "Mora", "monitor")
     with pytest.raises(ImnmFhirError, match="give a day such as"):
         typed_question(*about, "x", "31.03.2026", "Mora", "monitor")
+
+
+def test_a_packet_that_was_changed_on_the_way_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.write_text(path.read_text("utf-8").replace("worst_mrc", "mrs"), "utf-8")
+    with pytest.raises(
+        ImnmFhirError, match="was changed after it was written; ask for the packet again"
+    ):
+        read_packet(path)
+
+
+def _pool_log(folder: Path) -> Log:
+    """The log of a pool that typed one question."""
+    log = open_log(read_log(folder / "pool"), "consortium")
+    return append(log, [typed_question("madrid", None, "ck", "observations", "value_number", None,
+                                       "Which laboratory?", None, "Mora", "monitor")])  # fmt: skip
+
+
+def _answer(query: str) -> Packet:
+    said = {"query": query, "text": "confirmed as is: ours", "by": "Ruiz", "role": "data-manager",
+            "at": "2026-01-02", "answer": "confirmed"}  # fmt: skip
+    return Packet("madrid", TO_CONSORTIUM, (), (said,))
+
+
+def test_an_answer_closes_the_question_at_the_pool_and_does_not_travel_back(tmp_path: Path) -> None:
+    log = _pool_log(tmp_path)
+    (query,) = (each["query"] for each in log.of("typed"))
+    assert query_states(log) == {query: ("open", "")}
+    log = append(log, new_said(_answer(query), log))
+    assert query_states(log) == {query: ("closed", "confirmed")}
+    assert new_said(_answer(query), log) == []  # opened twice
+    assert own_words(log, "madrid") == []
+    log = append(log, [{"event": "said", "site": "madrid", "query": query, "text": "Since when?",
+                        "by": "Mora", "role": "monitor", "from": "consortium"}])  # fmt: skip
+    assert query_states(log) == {query: ("re-opened", "the consortium asks on")}
+    assert [each["text"] for each in own_words(log, "madrid")] == ["Since when?"]
+
+
+def test_what_the_consortium_said_something_of_is_answered_to_it(tmp_path: Path) -> None:
+    listed = listing_of(round_of(tmp_path, [MRC]), tmp_path)
+    log, _ = import_answers(
+        log_of(tmp_path), fill(listed, {"P1": {"Answer": "confirmed as is", **WHO}})
+    )
+    assert answers_of(log, {"confirmed": "confirmed as is"}) == []
+    (query,) = (each["query"] for each in log.of("asked"))
+    said = Packet("madrid", TO_SITE, (), ({"query": query, "text": "Same scale?", "by": "Mora"},))
+    log = append(log, new_said(said, log))
+    assert [each["text"] for each in answers_of(log, {"confirmed": "confirmed as is"})] == [
+        "confirmed as is"
+    ]
+
+
+def test_a_question_that_leaves_the_visit_out_is_put_to_the_only_one() -> None:
+    asked = Target("observations", "ck", None, None, "value_number")
+    (found,) = locate(site_cohort(), "madrid", "P1", [asked])
+    assert (found.time_point, found.n, found.row) == ("baseline", None, 2)
