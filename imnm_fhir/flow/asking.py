@@ -1,5 +1,6 @@
 """The query loop of a cohort's folder: lists out, answers in, and what they change."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from imnm_fhir.cohort import read_manifest, write_manifest
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.flow.earlier import DELIVERIES
 from imnm_fhir.flow.harmonising import READ_FROM, harmonise_files
+from imnm_fhir.harmonise.corrections import APPLIED, AT_SOURCE, CONFLICT, GONE, UNREADABLE
 from imnm_fhir.languages import counted
 from imnm_fhir.queries.answers import changing_entries
 from imnm_fhir.queries.audit import (
@@ -72,10 +74,19 @@ def refresh(cohort: Path, log: Log) -> str:
         return "run imnm-fhir harmonise again with the site's files, so that the answers count"
     files, mapping = sources
     harmonise_files(files, mapping, cohort, log=log.folder)
-    count = len(changing_entries(log))
-    return (
-        f"{cohort}: made again from the site's files with {count} corrections on top; validate it"
-    )
+    replayed = replayed_of(cohort)
+    states = Counter(replayed.get(each["hash"], GONE) for each in changing_entries(log))
+    made = f"{cohort}: made again from the site's files with {states[APPLIED]} corrections on top"
+    others = [f"{states[state]} {said}" for state, said in UNUSED.items() if states[state]]
+    return "; ".join([made, *others, "validate it"])
+
+
+UNUSED = {
+    AT_SOURCE: "said by the source by now",
+    UNREADABLE: "that cannot be read and will be asked again",
+    CONFLICT: "against what the source says by now, which will be asked",
+    GONE: "whose row is not there",
+}
 
 
 def _mapping(cohort: Path) -> "SiteMapping | None":

@@ -141,6 +141,8 @@ def _question(row: FilledRow, log: Log, asked: Mapping[str, Entry]) -> Entry:
     name = row.text("query")
     site, log_id, *_ = [*row.text("list").split(":"), "", ""]
     opened = log.entries[0] if log.entries else {}
+    if not row.text("list"):
+        raise _Refused("the code under List is missing; copy it from the list")
     if site != opened.get("site"):
         raise _Refused("is of a list of another site; give it to that site's cohort")
     if log_id != log.id:

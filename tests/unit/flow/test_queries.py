@@ -115,3 +115,10 @@ def test_a_log_that_was_cut_or_left_behind_is_said(
     harmonise_files([site], str(made.parent / "site.toml"), made)
     assert "lacks 1 corrections that the cohort held" in caplog.text
     assert values(made) == ["-4"]
+
+
+def test_a_new_value_that_cannot_be_read_is_not_counted_as_used(made: Path, filled: Path) -> None:
+    book = fill(filled, {"P1": {"New value": "a lot"}})
+    said = take_answers(made, book).lines()[-1]
+    assert "0 corrections on top; 1 that cannot be read and will be asked again" in said
+    assert values(made) == ["-4"]
