@@ -137,7 +137,7 @@ def test_moved_columns_sorted_rows_notes_and_german_headings(tmp_path: Path) -> 
         ({"Answer": "proposal accepted", **WHO}, "nothing was proposed"),
         ({"Answer": "confirmed as is", "Query": "Q00000000000", **WHO}, "no such query was asked"),
         ({"Answer": "confirmed as is", "List": "other:x:1:2", **WHO}, "of another site"),
-        ({"Answer": "confirmed as is", "List": None, **WHO}, "code under List is missing"),
+        ({"Answer": "confirmed as is", "List": " ", **WHO}, "code under List is missing"),
         ({"Answer": "confirmed as is", "List": "madrid:x:1:2", **WHO}, "of another cohort"),
         ({"Answer": "confirmed as is", "Cell that the new value is for": "Z", **WHO}, "none of this query's"),
     ],
