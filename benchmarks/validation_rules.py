@@ -30,7 +30,6 @@ from imnm_fhir.validation.catalogue import expectations, load_catalogue
 from imnm_fhir.validation.checks import Check
 from imnm_fhir.validation.expectations import (
     ROWS,
-    _batch,
     _quiet,
     _results,
     build_expectations,
@@ -102,7 +101,7 @@ def ours(cohort: Cohort, cases: Any) -> Found:
     patients = sorted(
         set(zip(people["site"].to_pylist(), people["patient"].to_pylist(), strict=True))
     )
-    run, found = Run(cohort, patients, load_catalogue()), {}
+    run, found = Run(cohort, patients, load_catalogue(), new_source()), {}
     with open_tables(cohort.tables, given(cohort)) as engine:
         for suite in SUITES:
             mine = {check: each for check, each in built.items() if check.suite == suite}
@@ -144,7 +143,8 @@ def expectations_alone(cohort: Cohort, cases: Any) -> Found:
                 if frame[name].dtype.kind == "M":
                     frame[name] = frame[name].astype("datetime64[us]")
             asked = [(each, 0, made) for each, (made, _) in built.items() if each.suite == suite]
-            with _quiet(), _batch(new_source(), frame) as batch:
+            with _quiet():
+                batch = new_source().get_batch({"dataframe": frame})
                 results = _results(batch, asked, ROWS)
             for (check, _, _), result in zip(asked, results, strict=True):
                 found[_name(check)] = result.result.get("unexpected_index_list") or []

@@ -157,15 +157,15 @@ def _failing(
 ) -> dict[tuple[Check, int], frozenset[int]]:
     # pandas looks at every column for every row condition: only those that are asked are given.
     used = {name for check, _, _ in asked for name in used_columns(check)}
-    with _batch(source, frame[[name for name in frame.columns if name in used]]) as batch:
-        verdicts = _verdicts(batch, asked)
-        failed = [each for each, passed in zip(asked, verdicts, strict=True) if not passed]
-        rows = _rows(batch, failed)
+    batch = source.get_batch({"dataframe": frame[[each for each in frame.columns if each in used]]})
+    verdicts = _verdicts(batch, asked)
+    failed = [each for each, passed in zip(asked, verdicts, strict=True) if not passed]
+    rows = _rows(batch, failed)
     return {(check, sure): each for (check, sure, _), each in zip(failed, rows, strict=True)}
 
 
 def new_source() -> Any:
-    """Where frames are handed to Great Expectations; one serves for a whole run."""
+    """Where frames are handed to Great Expectations; one serves for a whole run, as making it takes long."""
     with _quiet():
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -173,14 +173,8 @@ def new_source() -> Any:
         bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = bars
-        return context.data_sources.add_pandas("cohort")
-
-
-@contextmanager
-def _batch(source: Any, frame: "pd.DataFrame") -> Iterator[Any]:
-    asset = source.add_dataframe_asset("rows")
-    yield asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    source.delete_asset("rows")
+        asset = context.data_sources.add_pandas("cohort").add_dataframe_asset("rows")
+        return asset.add_batch_definition_whole_dataframe("all")
 
 
 def _verdicts(batch: Any, asked: Asked) -> list[bool]:

@@ -47,11 +47,15 @@ class Hit:
 
 @dataclass
 class Run:
-    """What the rules found: rows that break them, and the state of every patient by check."""
+    """What the rules found: rows that break them, and the state of every patient by check.
+
+    `source` is where frames are handed to Great Expectations.
+    """
 
     cohort: Cohort
     patients: list[Patient]
     rules: Mapping[str, Rule]
+    source: Any
     hits: list[Hit] = field(default_factory=list)
     about_sites: list[tuple[Query, Found]] = field(default_factory=list)
     demands: tuple[DemandCount, ...] = ()

@@ -97,7 +97,7 @@ def run_rules(cohort: Cohort, study: Study, rules: Mapping[str, Rule]) -> Run:
     if not patients:
         raise ImnmFhirError("the cohort has no patients, so nothing can be judged; harmonise again")
     checks, queries = _declared(study, rules)
-    run = Run(cohort, patients, rules)
+    run = Run(cohort, patients, rules, new_source())
     _run_all(run, checks, queries, study, _given(cohort, study, rules))
     return run
 
@@ -222,11 +222,10 @@ def _judge(
     """Run the checks of one suite; the places that broke each one."""
     owners = _owners(rows, run.patients)
     broken, hits = {}, {}
-    source = new_source()
     for checks, judged in judged_together(rows, built):
         frame = judged.frame
         asked = _asked(frame, {check: built[check] for check in checks})
-        failing = failing_rows(frame, asked, source)
+        failing = failing_rows(frame, asked, run.source)
         for check in checks:
             violated, unsure = failing.get(check, (frozenset(), frozenset()))
             found = row_states(check, frame, violated, unsure)
