@@ -86,7 +86,7 @@ def blocks_of(grid: Grid) -> Iterator[Block]:
             (at for at in range(end, len(lines)) if _is_heading(lines[at][1])), len(lines)
         )
         below = tuple(lines[end:following])
-        text = " ".join([caption, *(cells[0] for _, cells in below if _is_alone(cells))])
+        text = " ".join([caption, *_footnotes(below)])
         block = Block(
             grid, lines[end - 1][0], _columns([cells for _, cells in lines[start:end]]), below, text
         )
@@ -109,6 +109,12 @@ def _text(lines: Sequence[Line]) -> str:
     return " ".join(
         dict.fromkeys(cell.strip() for _, cells in lines for cell in cells if cell.strip())
     )
+
+
+def _footnotes(below: Sequence[Line]) -> list[str]:
+    """The lines of words alone below the last line of numbers; those between are headings of lines."""
+    last = max((at for at, (_, cells) in enumerate(below) if not _is_alone(cells)), default=-1)
+    return [_text([line]) for line in below[last + 1 :]]
 
 
 def _is_alone(cells: Sequence[str]) -> bool:

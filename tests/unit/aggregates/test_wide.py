@@ -107,6 +107,19 @@ def test_what_nothing_contradicts(tmp_path: Path, line: str) -> None:
     assert [each for each in said if not each.startswith("note")] == []
 
 
+def test_a_heading_of_lines_says_nothing_of_the_lines_after_it(tmp_path: Path) -> None:
+    text = (
+        ",All,A,B\n,N=16,N=10,N=6\nWomen,9 (56%),6 (60%),3 (50%)\n"
+        '"Race, No. (%)",,,\n  White,8 (50),5 (50),3 (50)\n  Other,8 (50),5 (50),4 (50)\n'
+        "Strength,12 (6),14 (5),9 (7)\n"
+    )
+    assert found(written(tmp_path, text)) == [
+        "row 6, Race, No. (%): Other (B): 50 % fits 4/8 or 3/6, not 4/6 (66.7 %)",
+        "row 6, Race, No. (%): Other (All): 5 + 4 = 9 in the groups A, B, not 8",
+        "note: row 7, Strength (All): if this is n (%): 6 % fits 1/16, not 12/16 (75.0 %)",
+    ]
+
+
 def test_what_cannot_be_read_is_said_by_row(tmp_path: Path) -> None:
     text = "Variable,All (n = 16),HMGCR\nWomen,9 (56.3%),about 7 or 8\nMen,7 (43.8%),6 (46.2%)\n"
     assert found(written(tmp_path, text)) == [
