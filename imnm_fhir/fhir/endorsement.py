@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KIND = "Provenance"
 TEXTS = ("by", "role", "statement", "at", "state", "content")
+SHOWN = ("site", "by", "role", "at")  # to people, on a terminal
 HASH = re.compile(r"[0-9a-f]{64}")
 BATCH = 50_000  # hashes of rows that are on their way at a time
 # What a server may add without changing what is endorsed.
@@ -95,7 +96,8 @@ def read_endorsement(resource: Mapping[str, Any]) -> dict[str, str]:
         datetime.fromisoformat(said["at"])
         known = all(isinstance(each, str) and each for each in said.values())
         hashes = known and all(HASH.fullmatch(said[name]) for name in ("content", "state"))
-        if not hashes or _without_servers(resource) != _without_servers(endorsement_resource(said)):
+        shown = hashes and all(said[name].isprintable() for name in SHOWN)
+        if not shown or _without_servers(resource) != _without_servers(endorsement_resource(said)):
             raise ValueError
     except (KeyError, IndexError, TypeError, ValueError):
         raise ImnmFhirError("is no endorsement as this project writes it") from None

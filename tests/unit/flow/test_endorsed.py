@@ -14,7 +14,7 @@ from imnm_fhir.cohort import (
     write_cohort,
     write_manifest,
 )
-from imnm_fhir.errors import FindingsError
+from imnm_fhir.errors import FindingsError, ImnmFhirError
 from imnm_fhir.fhir import as_model
 from imnm_fhir.fhir.endorsement import read_endorsement
 from imnm_fhir.flow import Gate, export, import_fhir, pass_gate, pool_folders
@@ -124,6 +124,9 @@ def test_an_endorsement_that_was_edited_is_refused(site: Path, tmp_path: Path, k
     resource = json.loads(file.read_text("utf-8"))
     as_model(resource)
     assert read_endorsement({**resource, "id": "77", "text": {"div": "<div/>"}})["site"] == "madrid"
+    hostile = {**resource, "agent": [{**resource["agent"][0], "who": {"display": "A\x1b[2J"}}]}
+    with pytest.raises(ImnmFhirError, match="is no endorsement"):
+        read_endorsement(hostile)
     edited = {**resource, key: [{"policy": ["x"]}]}
     file.write_text(json.dumps(edited) + "\n", "utf-8")
     (tmp_path / "out" / "manifest.json").unlink()
