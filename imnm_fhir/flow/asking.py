@@ -11,8 +11,10 @@ from imnm_fhir.flow.earlier import DELIVERIES
 from imnm_fhir.flow.harmonising import READ_FROM, harmonise_files
 from imnm_fhir.harmonise.corrections import APPLIED, AT_SOURCE, CONFLICT, GONE, UNREADABLE
 from imnm_fhir.languages import counted
-from imnm_fhir.queries.answers import changing_entries
-from imnm_fhir.queries.audit import (
+from imnm_fhir.queries.lists.importing import Taken, import_answers
+from imnm_fhir.queries.lists.proposed_lines import FILE, write_mapping_lines
+from imnm_fhir.queries.record.answers import changing_entries
+from imnm_fhir.queries.record.audit import (
     AUDIT_COLUMNS,
     TO_FIX_COLUMNS,
     audit_rows,
@@ -20,11 +22,9 @@ from imnm_fhir.queries.audit import (
     to_fix_rows,
     write_audit,
 )
-from imnm_fhir.queries.importing import Taken, import_answers
-from imnm_fhir.queries.log import Log, log_folder, read_log, repair
-from imnm_fhir.queries.proposed_lines import FILE, write_mapping_lines
-from imnm_fhir.queries.signing import sign, signature
-from imnm_fhir.queries.status import status_of
+from imnm_fhir.queries.record.log import Log, log_folder, read_log, repair
+from imnm_fhir.queries.record.signing import sign, signature
+from imnm_fhir.queries.record.status import status_of
 from imnm_fhir.written import file_hash
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from imnm_fhir.cohort import read_manifest, table_file
 from imnm_fhir.dictionary import TABLES
-from imnm_fhir.queries.signing import is_signed
+from imnm_fhir.queries.record.signing import is_signed
 
 SITE_FILE = "site file"
 ENDORSEMENTS = "endorsements"

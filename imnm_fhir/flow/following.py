@@ -5,9 +5,14 @@ from pathlib import Path
 
 from imnm_fhir.cohort import MANIFEST
 from imnm_fhir.errors import ImnmFhirError, UsageError
-from imnm_fhir.queries.log import LOG, log_folder, read_log
-from imnm_fhir.queries.status import Status, status_of
-from imnm_fhir.queries.status_of_sites import check_sites, read_status, together_lines, write_status
+from imnm_fhir.queries.record.log import LOG, log_folder, read_log
+from imnm_fhir.queries.record.status import Status, status_of
+from imnm_fhir.queries.record.status_of_sites import (
+    check_sites,
+    read_status,
+    together_lines,
+    write_status,
+)
 
 LOGS = ".queries"
 
@@ -31,7 +36,7 @@ def follow(
             raise UsageError("--json writes the counts of one site; name one cohort")
         write_status(found[0], counts)
     if chart is not None:
-        from imnm_fhir.queries.chart import write_chart
+        from imnm_fhir.queries.record.chart import write_chart
 
         write_chart(found, chart)
     return found[0].lines() if len(found) == 1 else together_lines(found)

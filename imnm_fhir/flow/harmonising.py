@@ -24,9 +24,9 @@ from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn, suspect_beside
 from imnm_fhir.harmonise.corrections import APPLIED
 from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top, site_of
-from imnm_fhir.queries.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.asking import delivery_id
-from imnm_fhir.queries.log import log_folder, read_log
+from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
+from imnm_fhir.queries.record.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.written import file_hash
 

@@ -11,13 +11,8 @@ from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.findings import Rule
 from imnm_fhir.flow.asking import log_of
 from imnm_fhir.languages import counted
-from imnm_fhir.queries.answers import asked_entries
 from imnm_fhir.queries.asking import asked_entry, delivery_id, open_log, site_language
-from imnm_fhir.queries.causes import queries_of
-from imnm_fhir.queries.columns import WORDS
-from imnm_fhir.queries.configuration import load_asking
-from imnm_fhir.queries.locate import locate
-from imnm_fhir.queries.log import Entry, Log, append
+from imnm_fhir.queries.lists.columns import WORDS
 from imnm_fhir.queries.model import Query, Target, fingerprint
 from imnm_fhir.queries.packets import (
     TO_CONSORTIUM,
@@ -33,6 +28,11 @@ from imnm_fhir.queries.packets import (
     typed_questions,
     write_packet,
 )
+from imnm_fhir.queries.questions.causes import queries_of
+from imnm_fhir.queries.questions.configuration import load_asking
+from imnm_fhir.queries.questions.locate import locate
+from imnm_fhir.queries.record.answers import asked_entries
+from imnm_fhir.queries.record.log import Entry, Log, append
 from imnm_fhir.study import load_study
 
 SITE_FILE = "site file"

@@ -13,16 +13,16 @@ from imnm_fhir.findings import Validation
 from imnm_fhir.harmonise.corrections import delivery_hash
 from imnm_fhir.languages import SOURCE, known_languages, lacking_lines, translate
 from imnm_fhir.owner import make_private_folder
-from imnm_fhir.queries.answers import Standing, asked_entries, standing_answers, threads
-from imnm_fhir.queries.causes import queries_of
-from imnm_fhir.queries.columns import WORDS
-from imnm_fhir.queries.configuration import Asking, load_asking
-from imnm_fhir.queries.conflicts import conflict_query
-from imnm_fhir.queries.listing import Listed, write_lists
-from imnm_fhir.queries.locate import locate
-from imnm_fhir.queries.log import Entry, Log, append
+from imnm_fhir.queries.lists.columns import WORDS
+from imnm_fhir.queries.lists.listing import Listed, write_lists
 from imnm_fhir.queries.model import ASKED_AGAIN, Query, Target, fingerprint
-from imnm_fhir.queries.states import Round, State, last_judged, settle, states_of_other
+from imnm_fhir.queries.questions.causes import queries_of
+from imnm_fhir.queries.questions.configuration import Asking, load_asking
+from imnm_fhir.queries.questions.conflicts import conflict_query
+from imnm_fhir.queries.questions.locate import locate
+from imnm_fhir.queries.record.answers import Standing, asked_entries, standing_answers, threads
+from imnm_fhir.queries.record.log import Entry, Log, append
+from imnm_fhir.queries.record.states import Round, State, last_judged, settle, states_of_other
 
 logger = logging.getLogger(__name__)
 

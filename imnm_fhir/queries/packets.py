@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError, UsageError
-from imnm_fhir.queries.answers import asked_entries, standing_answers
-from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Query, query_id
+from imnm_fhir.queries.record.answers import asked_entries, standing_answers
+from imnm_fhir.queries.record.log import Entry, Log
 from imnm_fhir.written import replace_atomically
 
 FORMAT = "imnm-fhir queries packet 1"

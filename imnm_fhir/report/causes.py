@@ -13,11 +13,11 @@ from imnm_fhir.findings import Finding, Outcome, Place, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
 from imnm_fhir.keys import row_key
 from imnm_fhir.queries.asking import Asked
-from imnm_fhir.queries.causes import Cause, causes_of
-from imnm_fhir.queries.configuration import load_asking
-from imnm_fhir.queries.conflicts import conflict_question
-from imnm_fhir.queries.evidence import UNIT_RULES
 from imnm_fhir.queries.model import Query, Target
+from imnm_fhir.queries.questions.causes import Cause, causes_of
+from imnm_fhir.queries.questions.configuration import load_asking
+from imnm_fhir.queries.questions.conflicts import conflict_question
+from imnm_fhir.queries.questions.evidence import UNIT_RULES
 from imnm_fhir.report.changes import Changes
 from imnm_fhir.report.query_states import Standing, standing_of
 from imnm_fhir.report.rows import (

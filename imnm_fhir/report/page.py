@@ -13,7 +13,7 @@ from imnm_fhir.findings import Validation
 from imnm_fhir.issues import KINDS
 from imnm_fhir.keys import row_key
 from imnm_fhir.queries.asking import Asked
-from imnm_fhir.queries.causes import Cause
+from imnm_fhir.queries.questions.causes import Cause
 from imnm_fhir.report.causes import Block, blocks_of, page_causes
 from imnm_fhir.report.changes import Changes
 from imnm_fhir.report.completeness_plot import completeness_plot

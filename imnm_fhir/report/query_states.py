@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imnm_fhir.findings import Rule
-from imnm_fhir.queries.answers import asked_entries
 from imnm_fhir.queries.asking import Asked
-from imnm_fhir.queries.columns import STATE_WORDS, WHY, WORDS
+from imnm_fhir.queries.lists.columns import STATE_WORDS, WHY, WORDS
 from imnm_fhir.queries.model import ASKED_AGAIN
-from imnm_fhir.queries.states import State
+from imnm_fhir.queries.record.answers import asked_entries
+from imnm_fhir.queries.record.states import State
 from imnm_fhir.report.words import Words
 
 NEW, HELD = "new", "held"

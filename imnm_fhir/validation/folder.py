@@ -8,8 +8,8 @@ from imnm_fhir.cohort import Cohort, read_cohort, table_hashes, write_manifest
 from imnm_fhir.errors import UsageError
 from imnm_fhir.findings import Validation
 from imnm_fhir.queries.asking import Asked, ask, site_language, write_queries
-from imnm_fhir.queries.configuration import Asking, load_asking
-from imnm_fhir.queries.log import LOG, log_folder, read_log
+from imnm_fhir.queries.questions.configuration import Asking, load_asking
+from imnm_fhir.queries.record.log import LOG, log_folder, read_log
 from imnm_fhir.report import write_report
 from imnm_fhir.report.words import load_words
 from imnm_fhir.study import load_study

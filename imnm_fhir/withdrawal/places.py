@@ -10,7 +10,7 @@ from imnm_fhir.cohort import MANIFEST
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.fhir.files import ENDINGS, own_manifest
 from imnm_fhir.languages import counted
-from imnm_fhir.queries.log import LOG, read_log, redact
+from imnm_fhir.queries.record.log import LOG, read_log, redact
 from imnm_fhir.withdrawal.cohorts import Redacted, redact_cohort
 from imnm_fhir.withdrawal.fhir_files import redact_fhir_file, redact_ndjson_folder
 from imnm_fhir.withdrawal.journals import redact_journal, redact_lines

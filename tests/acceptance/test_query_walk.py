@@ -12,9 +12,9 @@ import pytest
 from openpyxl import load_workbook
 
 from imnm_fhir.cohort import read_manifest
-from imnm_fhir.queries.columns import headings
-from imnm_fhir.queries.log import read_log
-from imnm_fhir.queries.status import query_states
+from imnm_fhir.queries.lists.columns import headings
+from imnm_fhir.queries.record.log import read_log
+from imnm_fhir.queries.record.status import query_states
 from tests.acceptance.command_line import done, run
 
 SHEETS = ("patienten", "ck", "medikamente")

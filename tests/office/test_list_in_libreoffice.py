@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from imnm_fhir.queries.columns import answer_words, headings
-from imnm_fhir.queries.importing import import_answers
-from imnm_fhir.queries.listing import ANSWERED, LISTS
+from imnm_fhir.queries.lists.columns import answer_words, headings
+from imnm_fhir.queries.lists.importing import import_answers
+from imnm_fhir.queries.lists.listing import ANSWERED, LISTS
 from tests.unit.queries.one_loop import MRC, MRS, finding, issue, log_of, place, round_of, written
 
 FOUND = [

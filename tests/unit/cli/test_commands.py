@@ -139,7 +139,7 @@ print(*sorted(name for name in sys.modules if name.startswith("imnm_fhir.")))
     ran = run_python(code)
     loaded = set(ran.stdout.split())
     assert "imnm_fhir.fhir.writing.ndjson" in loaded, ran.stderr
-    for room in ("harmonise", "sites", "queries.states", "report", "readers", "validation.run",
+    for room in ("harmonise", "sites", "queries.record.states", "report", "readers", "validation.run",
                  "fhir.reading.bulk", "derive.cases"):  # fmt: skip
         assert {each for each in loaded if f"{each}.".startswith(f"imnm_fhir.{room}.")} == set()
 

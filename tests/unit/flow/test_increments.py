@@ -8,7 +8,7 @@ import pytest
 from imnm_fhir.cohort import read_cohort, read_manifest
 from imnm_fhir.flow import harmonise_files
 from imnm_fhir.flow.asking import refresh
-from imnm_fhir.queries.log import append, log_folder, read_log
+from imnm_fhir.queries.record.log import append, log_folder, read_log
 from tests.unit.small_site import CK, DATED, SEX, site_text
 
 MAPPING = site_text(

@@ -9,7 +9,7 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Place, RuleSetting, Validation
 from imnm_fhir.issues import Issue
 from imnm_fhir.queries.asking import Asked, ask, write_queries
-from imnm_fhir.queries.log import Log, read_log
+from imnm_fhir.queries.record.log import Log, read_log
 from imnm_fhir.validation import load_catalogue
 from tests.unit.small_cohort import cohort, person
 

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 from imnm_fhir.errors import UsageError
-from imnm_fhir.queries.answers import corrections_of
-from imnm_fhir.queries.audit import AUDIT_COLUMNS, audit_rows, csv_lines, to_fix_rows, write_audit
-from imnm_fhir.queries.chart import write_chart
-from imnm_fhir.queries.importing import import_answers
-from imnm_fhir.queries.log import Log, redact
-from imnm_fhir.queries.proposed_lines import FILE, mapping_lines, write_mapping_lines
-from imnm_fhir.queries.status import status_of
+from imnm_fhir.queries.lists.importing import import_answers
+from imnm_fhir.queries.lists.proposed_lines import FILE, mapping_lines, write_mapping_lines
+from imnm_fhir.queries.record.answers import corrections_of
+from imnm_fhir.queries.record.audit import (
+    AUDIT_COLUMNS,
+    audit_rows,
+    csv_lines,
+    to_fix_rows,
+    write_audit,
+)
+from imnm_fhir.queries.record.chart import write_chart
+from imnm_fhir.queries.record.log import Log, redact
+from imnm_fhir.queries.record.status import status_of
 from imnm_fhir.written import read_own_csv
 from tests.unit.queries.one_loop import MRC, MRS, issue, log_of, round_of, written
 from tests.unit.queries.test_importing import WHO, fill

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from imnm_fhir.findings import Finding
-from imnm_fhir.queries.causes import queries_of
-from imnm_fhir.queries.configuration import load_asking
 from imnm_fhir.queries.model import Query
+from imnm_fhir.queries.questions.causes import queries_of
+from imnm_fhir.queries.questions.configuration import load_asking
 from tests.unit.queries.one_loop import (
     MRC,
     MRS,

@@ -7,8 +7,8 @@ import pytest
 from imnm_fhir.findings import Finding
 from imnm_fhir.issues import Issue
 from imnm_fhir.languages import number_text
-from imnm_fhir.queries.explained import without_explained
-from imnm_fhir.queries.found import Found
+from imnm_fhir.queries.questions.explained import without_explained
+from imnm_fhir.queries.questions.found import Found
 
 
 def found(issue: Issue) -> Found:

@@ -11,10 +11,10 @@ from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.queries.answers import corrections_of, standing_answers
-from imnm_fhir.queries.columns import answer_words, headings
-from imnm_fhir.queries.importing import Taken, import_answers
-from imnm_fhir.queries.log import Log
+from imnm_fhir.queries.lists.columns import answer_words, headings
+from imnm_fhir.queries.lists.importing import Taken, import_answers
+from imnm_fhir.queries.record.answers import corrections_of, standing_answers
+from imnm_fhir.queries.record.log import Log
 from tests.unit.queries.one_loop import MRC, MRS, finding, log_of, place, round_of, written
 
 WHO = {"By": "Eva", "Role": "data manager of the site"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from imnm_fhir.queries.answers import corrections_of
-from imnm_fhir.queries.importing import Taken, import_answers
+from imnm_fhir.queries.lists.importing import Taken, import_answers
+from imnm_fhir.queries.record.answers import corrections_of
 from tests.unit.queries.one_loop import MRC, finding, log_of, place, round_of, written
 from tests.unit.queries.test_importing import WHO, fill
 

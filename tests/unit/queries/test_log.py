@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.queries.log import LOG, Log, append, read_log, redact, repair
-from imnm_fhir.queries.status import query_states
+from imnm_fhir.queries.record.log import LOG, Log, append, read_log, redact, repair
+from imnm_fhir.queries.record.status import query_states
 from tests.unit.queries.one_loop import MRC, MRS, round_of
 
 

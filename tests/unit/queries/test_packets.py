@@ -7,10 +7,7 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.queries.asking import open_log
-from imnm_fhir.queries.causes import queries_of
-from imnm_fhir.queries.importing import import_answers
-from imnm_fhir.queries.locate import locate
-from imnm_fhir.queries.log import Log, append, read_log
+from imnm_fhir.queries.lists.importing import import_answers
 from imnm_fhir.queries.model import Target
 from imnm_fhir.queries.packets import (
     FORMAT,
@@ -25,7 +22,10 @@ from imnm_fhir.queries.packets import (
     typed_question,
     write_packet,
 )
-from imnm_fhir.queries.status import query_states
+from imnm_fhir.queries.questions.causes import queries_of
+from imnm_fhir.queries.questions.locate import locate
+from imnm_fhir.queries.record.log import Log, append, read_log
+from imnm_fhir.queries.record.status import query_states
 from tests.unit.queries.one_loop import MRC, log_of, round_of, site_cohort, validation
 from tests.unit.queries.one_loop import written as listing_of
 from tests.unit.queries.test_importing import WHO, fill

@@ -10,9 +10,9 @@ from imnm_fhir.cohort import table_hashes
 from imnm_fhir.dictionary import TABLES
 from imnm_fhir.errors import FindingsError
 from imnm_fhir.queries.asking import ask
-from imnm_fhir.queries.importing import import_answers
-from imnm_fhir.queries.log import Log, read_log
-from imnm_fhir.queries.signing import is_signed, sign, signature
+from imnm_fhir.queries.lists.importing import import_answers
+from imnm_fhir.queries.record.log import Log, read_log
+from imnm_fhir.queries.record.signing import is_signed, sign, signature
 from tests.unit.queries.one_loop import MRC, site_cohort, validation, written
 from tests.unit.queries.test_importing import WHO, fill
 

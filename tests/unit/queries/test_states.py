@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imnm_fhir.queries.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.asking import Asked
-from imnm_fhir.queries.importing import import_answers
-from imnm_fhir.queries.log import append
-from imnm_fhir.queries.status import query_states, status_of
+from imnm_fhir.queries.lists.importing import import_answers
+from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
+from imnm_fhir.queries.record.log import append
+from imnm_fhir.queries.record.status import query_states, status_of
 from tests.unit.queries.one_loop import MRC, MRS, finding, issue, log_of, place, round_of, written
 from tests.unit.queries.test_importing import WHO, fill
 

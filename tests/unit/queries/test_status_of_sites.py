@@ -7,9 +7,9 @@ import pytest
 
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow import follow
-from imnm_fhir.queries.log import Log, append, read_log
-from imnm_fhir.queries.status import status_of
-from imnm_fhir.queries.status_of_sites import read_status, write_status
+from imnm_fhir.queries.record.log import Log, append, read_log
+from imnm_fhir.queries.record.status import status_of
+from imnm_fhir.queries.record.status_of_sites import read_status, write_status
 from tests.unit.queries.one_loop import MRC, MRS, round_of
 
 

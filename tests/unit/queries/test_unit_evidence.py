@@ -4,7 +4,11 @@ import pytest
 
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.queries.model import Target
-from imnm_fhir.queries.unit_evidence import cell_unit_evidence, unit_evidence, written_numbers
+from imnm_fhir.queries.questions.unit_evidence import (
+    cell_unit_evidence,
+    unit_evidence,
+    written_numbers,
+)
 
 
 def cell(word: str | None, value: str | None = None, element: str = "ck") -> Target:

@@ -17,7 +17,7 @@ from imnm_fhir.cohort import read_cohort, write_cohort
 from imnm_fhir.flow import export, harmonise_files, pool_folders, withdraw
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn
 from imnm_fhir.issues import Issue
-from imnm_fhir.queries.log import append, read_log, redact
+from imnm_fhir.queries.record.log import append, read_log, redact
 from imnm_fhir.validation import validate_folder
 from imnm_fhir.withdrawal import AtServer, find_traces, parse_person
 from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside

@@ -8,7 +8,7 @@ from typing import Any
 from imnm_fhir.cohort import table_hashes
 from imnm_fhir.errors import FindingsError
 from imnm_fhir.languages import counted
-from imnm_fhir.queries.log import Entry, Log, append
+from imnm_fhir.queries.record.log import Entry, Log, append
 
 STATEMENT = "I have read the queries and answers of this delivery and endorse it for the study."
 
@@ -21,8 +21,8 @@ def sign(
     It shows what was signed, not who signed. Raises `FindingsError` where the cohort was not
     validated as it is, or answers came in that it does not hold yet.
     """
-    from imnm_fhir.queries.states import last_judged
-    from imnm_fhir.queries.status import query_states
+    from imnm_fhir.queries.record.states import last_judged
+    from imnm_fhir.queries.record.status import query_states
 
     hashes, judged = table_hashes(manifest), last_judged(log)
     validation = manifest.get("validation") or {}

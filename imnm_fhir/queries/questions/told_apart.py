@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imnm_fhir.queries.found import Found, Ident
 from imnm_fhir.queries.model import Target
+from imnm_fhir.queries.questions.found import Found, Ident
 
 Entry = Mapping[str, Any]
 Mark = str | None  # `Target.only`

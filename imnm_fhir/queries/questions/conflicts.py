@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from imnm_fhir.languages import translatable, translate
-from imnm_fhir.queries.answers import Standing
 from imnm_fhir.queries.model import Query, Target
+from imnm_fhir.queries.record.answers import Standing
 
 ANSWERS_DIFFER = translatable("Two people answered this differently. Which answer is right?")
 SOURCE_DIFFERS = translatable(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from imnm_fhir.findings import Finding
-from imnm_fhir.queries.found import Found
+from imnm_fhir.queries.questions.found import Found
 
 Unread = Mapping[tuple[str | None, str | None], set[str | None]]  # patients by site and element
 

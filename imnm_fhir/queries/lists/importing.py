@@ -8,14 +8,14 @@ from pathlib import Path
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.languages import counted, known_languages
-from imnm_fhir.queries.answers import asked_entries, threads
 from imnm_fhir.queries.asking import delivery_number, query_of_entry
-from imnm_fhir.queries.columns import ROLES, WORDS, known_words
-from imnm_fhir.queries.filled import BLANK, FilledRow, read_filled
-from imnm_fhir.queries.listing import cell_words
-from imnm_fhir.queries.log import Entry, Log, append
+from imnm_fhir.queries.lists.columns import ROLES, WORDS, known_words
+from imnm_fhir.queries.lists.filled import BLANK, FilledRow, read_filled
+from imnm_fhir.queries.lists.listing import cell_words
 from imnm_fhir.queries.model import PROPOSAL_ANSWERS, Target
-from imnm_fhir.queries.states import last_judged
+from imnm_fhir.queries.record.answers import asked_entries, threads
+from imnm_fhir.queries.record.log import Entry, Log, append
+from imnm_fhir.queries.record.states import last_judged
 from imnm_fhir.values import fold
 
 # What makes it the same: a later list may say again what an earlier one said, and mean it.

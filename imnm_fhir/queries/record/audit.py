@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imnm_fhir.harmonise.corrections import AT_SOURCE
-from imnm_fhir.queries.answers import changing_entries, standing_answers
-from imnm_fhir.queries.log import REDACTION, Entry, Log
-from imnm_fhir.queries.status import query_states
+from imnm_fhir.queries.record.answers import changing_entries, standing_answers
+from imnm_fhir.queries.record.log import REDACTION, Entry, Log
+from imnm_fhir.queries.record.status import query_states
 from imnm_fhir.written import Cell, escape_cell, write_csv, write_excel
 
 AUDIT_COLUMNS = (

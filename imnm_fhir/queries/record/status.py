@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from imnm_fhir.languages import counted
-from imnm_fhir.queries.answers import CHANGES, Standing, asked_entries, standing_answers
-from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import STATES
-from imnm_fhir.queries.states import State, last_judged, states_before
+from imnm_fhir.queries.record.answers import CHANGES, Standing, asked_entries, standing_answers
+from imnm_fhir.queries.record.log import Entry, Log
+from imnm_fhir.queries.record.states import State, last_judged, states_before
 
 AT_SOURCE = ("source", "corrected at the source", "fixed-in-source")
 AGES = ((7, "up to a week"), (30, "up to a month"), (90, "up to 3 months"))

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imnm_fhir.harmonise.corrected_rows import Correction
-from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Target
+from imnm_fhir.queries.record.log import Entry, Log
 
 CHANGES = ("corrected", "not-available", "accepted")  # answers that change what a cell says
 

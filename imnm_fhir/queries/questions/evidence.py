@@ -10,9 +10,9 @@ from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Rule
 from imnm_fhir.issues import Issue
 from imnm_fhir.languages import translate
-from imnm_fhir.queries.found import Found
 from imnm_fhir.queries.model import Target
-from imnm_fhir.queries.unit_evidence import cell_unit_evidence, unit_evidence
+from imnm_fhir.queries.questions.found import Found
+from imnm_fhir.queries.questions.unit_evidence import cell_unit_evidence, unit_evidence
 
 UNIT_RULES = ("unit-missing", "unknown-unit", "unit-conflict", "unit")
 

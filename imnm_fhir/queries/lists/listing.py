@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.dictionary.labels import element_at_label
 from imnm_fhir.languages import Translator, translate
-from imnm_fhir.queries.columns import (
+from imnm_fhir.queries.lists.columns import (
     ASKED,
     HEADINGS,
     STATE_WORDS,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imnm_fhir.harmonise.corrections import AT_SOURCE, CONFLICT, GONE, UNREADABLE
-from imnm_fhir.queries.answers import CHANGES, Standing
-from imnm_fhir.queries.log import Entry, Log
 from imnm_fhir.queries.model import Query
+from imnm_fhir.queries.record.answers import CHANGES, Standing
+from imnm_fhir.queries.record.log import Entry, Log
 
 State = tuple[str, str]  # one of STATES, and why
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Rule, Validation
 from imnm_fhir.issues import KINDS, Issue
-from imnm_fhir.queries.configuration import Asking, ColumnCause, load_asking
-from imnm_fhir.queries.evidence import cell_evidence, column_evidence, question_of
-from imnm_fhir.queries.explained import without_explained
-from imnm_fhir.queries.found import Found, Ident, ident
-from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Query, Target, fingerprint, query_id
-from imnm_fhir.queries.told_apart import Entry, told_apart
+from imnm_fhir.queries.questions.configuration import Asking, ColumnCause, load_asking
+from imnm_fhir.queries.questions.evidence import cell_evidence, column_evidence, question_of
+from imnm_fhir.queries.questions.explained import without_explained
+from imnm_fhir.queries.questions.found import Found, Ident, ident
+from imnm_fhir.queries.questions.headers import Headers
+from imnm_fhir.queries.questions.told_apart import Entry, told_apart
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 
 from imnm_fhir.dictionary import Element, load_dictionary
-from imnm_fhir.queries.answers import asked_entries, standing_answers
-from imnm_fhir.queries.log import Entry, Log
+from imnm_fhir.queries.record.answers import asked_entries, standing_answers
+from imnm_fhir.queries.record.log import Entry, Log
 from imnm_fhir.sites.mapping import SiteMapping, Target
 from imnm_fhir.sites.words import code_values, column_words, value_set_of
 from imnm_fhir.values import fold

@@ -14,7 +14,7 @@ from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.queries.model import STATES
-from imnm_fhir.queries.status import AGES, RuleUse, Status, rule_lines
+from imnm_fhir.queries.record.status import AGES, RuleUse, Status, rule_lines
 from imnm_fhir.written import replace_atomically
 
 FORMAT = "imnm-fhir queries status 1"

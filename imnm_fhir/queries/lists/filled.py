@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.queries.columns import HEADINGS, known_words
+from imnm_fhir.queries.lists.columns import HEADINGS, known_words
 from imnm_fhir.readers.decoding import decode
 from imnm_fhir.readers.excel_cells import ExcelCell, cell_text
 from imnm_fhir.readers.tables import Source

@@ -6,7 +6,7 @@ from typing import Any
 
 from imnm_fhir.errors import UsageError
 from imnm_fhir.queries.model import STATES
-from imnm_fhir.queries.status import Status
+from imnm_fhir.queries.record.status import Status
 from imnm_fhir.written import replace_atomically
 
 # Okabe and Ito: told apart by the colour-blind; hatches tell them apart on paper.

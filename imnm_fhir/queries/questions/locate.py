@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.cohort.cells import find_cells
-from imnm_fhir.queries.headers import Headers
 from imnm_fhir.queries.model import Target
+from imnm_fhir.queries.questions.headers import Headers
 
 if TYPE_CHECKING:
     import pyarrow as pa

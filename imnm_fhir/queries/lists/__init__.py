@@ -1,0 +1,1 @@
+"""The list of questions out to the site, and what comes back in it."""
