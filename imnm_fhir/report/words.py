@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from imnm_fhir.findings import Rule
-from imnm_fhir.languages import Translator, load_sentences
+from imnm_fhir.languages import Translator, load_sentences, with_sign
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Words:
     def __call__(self, name: str, **fills: Any) -> str:
         """The words called `name`, with `{fills}` filled in."""
         return self.translator(self.texts[name], **fills)
+
+    def number(self, value: float) -> str:
+        """A number of a figure, to six digits, with the decimal sign of the language."""
+        return with_sign(f"{value:.6g}", self.language)
 
     def sentence(self, rule: Rule, part: str | None = None) -> str:
         """The sentence of a rule, or of its part."""
