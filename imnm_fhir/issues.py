@@ -1,6 +1,6 @@
 """Issues: what was wrong with one cell, row, patient or file, and where it stands."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 KINDS = ("impossible", "definition", "improbable", "note")
 CATEGORIES = ("conformance", "completeness", "plausibility")  # Kahn et al. 2016
@@ -45,5 +45,4 @@ class Issue:
 
     def record(self) -> dict[str, object]:
         """The issue as a flat row with the keys `COLUMNS`."""
-        fields = asdict(self)
-        return {name: fields[name] for name in COLUMNS}
+        return {name: getattr(self, name) for name in COLUMNS}
