@@ -76,7 +76,7 @@ FROM owed w JOIN observations o
                    AND earliest(o.date) <= w.visit_latest + w.after_days))))
 WHERE w.time_point IS NOT NULL
 GROUP BY ALL;
-CREATE VIEW demand_counts AS
+CREATE TABLE demand_counts AS -- read by the rule and by the report
 WITH met AS (
     SELECT w.*,
            CASE WHEN w.time_point IS NULL THEN coalesce(e.given, false)
