@@ -21,6 +21,7 @@ from imnm_fhir.queries.questions.evidence import UNIT_RULES
 from imnm_fhir.report.changes import Changes
 from imnm_fhir.report.query_states import Standing, standing_of
 from imnm_fhir.report.rows import (
+    compared_label,
     fact_label,
     own_place,
     places,
@@ -349,7 +350,9 @@ def _own_line(finding: Issue, words: Words) -> CellLine:
             finding.file, finding.sheet, finding.row, finding.column,
         )  # fmt: skip
     line = _line(own, words)
-    return line if finding.value == own.value else replace(line, value=finding.value)
+    if finding.value in (own.value, None):
+        return line
+    return replace(line, value=compared_label(str(finding.value), words))
 
 
 def _line(place: Place, words: Words) -> CellLine:

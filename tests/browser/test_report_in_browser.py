@@ -91,6 +91,35 @@ def test_a_patient_of_the_verdict_leads_to_the_findings(browser: Browser, report
     assert rows and all(patient in row for row in rows)
 
 
+def test_a_query_of_the_verdict_leads_to_its_cause(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    to, block = browser.run(
+        "const a = document.querySelector('.verdict a.to'); a.click();"
+        "return [a.textContent, document.querySelector(':target').textContent]"
+    )
+    assert to in block and "?" in block
+
+
+def test_headings_without_a_cause_that_fits_are_hidden(browser: Browser, report: Path) -> None:
+    browser.open(report)
+    seen = "return [...document.querySelectorAll('.topic')].filter(t => t.checkVisibility()).length"
+    every = browser.run(seen)
+    browser.run(
+        "const f = document.getElementById('tools'); f.elements.text.value = 'symptombeginn frb-003';"
+        "f.requestSubmit()"
+    )
+    assert 0 < browser.run(seen) < every
+
+
+def test_a_phone_shows_cells_below_each_other(browser: Browser, report: Path) -> None:
+    browser.open(report, width=PHONE)
+    wide = browser.run(
+        "return [...document.querySelectorAll('.cells')]"
+        ".filter(table => table.scrollWidth > table.parentElement.clientWidth).length"
+    )
+    assert wide == 0
+
+
 def test_everything_can_be_read_without_scripts(browser: Browser, report: Path) -> None:
     browser.open(report)
     every = browser.shown_rows()
