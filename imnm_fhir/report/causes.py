@@ -352,7 +352,8 @@ def _own_line(finding: Issue, words: Words) -> CellLine:
     line = _line(own, words)
     if finding.value in (own.value, None):
         return line
-    return replace(line, value=compared_label(str(finding.value), words))
+    said = [compared_label(each, words) for each in str(finding.value).split(" | ")]
+    return replace(line, value=" | ".join(said))
 
 
 def _line(place: Place, words: Words) -> CellLine:

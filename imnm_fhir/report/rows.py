@@ -74,12 +74,6 @@ def own_place(finding: Issue) -> Place | None:
     return next((each for each in found if each.row is not None), found[-1] if found else None)
 
 
-def compared_label(text: str, words: Words) -> str:
-    """What a rule compared, such as `true | false`, with yes and no as people say them."""
-    said = {"true": words("yes"), "false": words("no")}
-    return " | ".join(said.get(each, each) for each in text.split(" | "))
-
-
 def place_id(finding: Issue, place: Place) -> str:
     """The id of the cohort's row, and so of the resource, that a place of a finding lies in."""
     known = {**vars(place), "site": finding.site, "patient": finding.patient}
