@@ -80,6 +80,9 @@ def _of_row(row: Row) -> Iterator[Contradiction]:
     if row.unread:
         why = sentence("{columns}: no number that can be read", columns=row.unread)
         yield said(UNREAD, row, why, certain=False)
+    if row.total is not None and row.group_total is not None and row.total > row.group_total:
+        text = translatable("it speaks of {total}, its column has {n} patients")
+        yield said(SUBGROUP, row, sentence(text, total=row.total, n=row.group_total), certain=False)
     if row.n is not None and row.total is not None:
         if row.n > row.total and not row.declared:
             pass  # then it is no count, but a mean with its deviation

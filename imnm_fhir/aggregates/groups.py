@@ -20,8 +20,11 @@ def across_groups(rows: Sequence[Row]) -> Iterator[Contradiction]:
         groups = tuple((each.group, each.group_total) for each in line.values())
         tables[next(iter(line.values())).sheet, groups].append(line)
     for (_, groups), lines in tables.items():
-        for everyone, parts in _partitions(groups):
+        partitions = list(_partitions(groups))
+        for everyone, parts in partitions:
             yield from _sums(lines, everyone, parts)
+        if not partitions:
+            yield from _sizes(lines, groups)
     yield from _opposites(rows)
     yield from _without_total(rows)
 
@@ -60,6 +63,7 @@ def _sums(lines: Sequence[Line], everyone: str, parts: Sequence[str]) -> Iterato
         total = line[everyone]
         if total.n is None or None in counts or not all(row.declared for row in line.values()):
             continue
+        yield from _wholes(total, [line[name] for name in parts], parts)
         if sum(each or 0 for each in counts) == total.n:
             right += 1
         else:
@@ -74,6 +78,46 @@ def _sums(lines: Sequence[Line], everyone: str, parts: Sequence[str]) -> Iterato
         if right < len(wrong):
             why = sentence("{why}; it holds only if they overlap", why=why)
         yield said(PARTS, total, why, certain=right >= len(wrong))
+
+
+def _wholes(everyone: Row, rows: Sequence[Row], parts: Sequence[str]) -> Iterator[Contradiction]:
+    """Cells that say of how many they speak, `4/14`, whose wholes do not make up that of everyone."""
+    totals = [each.total for each in rows]
+    if (
+        everyone.total is None
+        or None in totals
+        or sum(each or 0 for each in totals) == everyone.total
+    ):
+        return
+    why = sentence(
+        "of {terms} = {sum} patients in the groups {groups}, not {n}",
+        terms=" + ".join(map(str, totals)), sum=sum(each or 0 for each in totals),
+        groups=parts, n=everyone.total,
+    )  # fmt: skip
+    yield said(PARTS, everyone, why, certain=False)
+
+
+def _sizes(lines: Sequence[Line], groups: Groups) -> Iterator[Contradiction]:
+    """Groups whose N do not make up that of everyone, though every count of theirs does."""
+    whole = next((name for name, _ in groups if meaning("everyone", clean(name))), None)
+    parts = [each for each in groups if each[0] != whole]
+    if whole is None or len(parts) < 2 or any(size is None for _, size in groups):
+        return
+    counted = [
+        (line[whole], [line[name].n for name, _ in parts])
+        for line in lines
+        if all(row.n is not None and row.declared for row in line.values())
+    ]
+    same = [row.n == sum(each or 0 for each in counts) for row, counts in counted]
+    if len(same) < 2 or not all(same) or not any(row.n for row, _ in counted):
+        return
+    first = counted[0][0]
+    why = sentence(
+        "the groups {groups} have {terms} = {sum} patients, not {n}, yet all counts add up",
+        groups=[name for name, _ in parts], terms=" + ".join(str(size) for _, size in parts),
+        sum=sum(size or 0 for _, size in parts), n=first.group_total,
+    )  # fmt: skip
+    yield said(PARTS, first, why, certain=False)
 
 
 def _opposites(rows: Sequence[Row]) -> Iterator[Contradiction]:

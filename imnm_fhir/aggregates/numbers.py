@@ -1,6 +1,7 @@
 """The numbers of a table of results, as people print them: `4.512`, `71,5`, `1 234`, `< 1 %`."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +15,8 @@ TOTAL = re.compile(rf"\b[nN]\s*[=:]\s*(?P<total>{NUMBER})(?!\d|[.,]\d)")
 LONGEST = 40  # digits of a number that is read at all
 THOUSANDS = re.compile(rf"[1-9]\d{{0,2}}(?:{GROUP}\d{{3}})+")
 PRINTED = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{1,2}(?!\d|[.,]\d)")
+IN_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}([.,])\d{3}(?!\d|[.,]\d)")
+BELOW_ONE = re.compile(r"(?<![\d.,])0([.,])\d{3,}(?!\d|[.,]\d)")
 BOUND = re.compile(r"^[<>≤≥]")
 
 
@@ -27,13 +30,19 @@ class Percent:
 
 
 def decimal_sign(texts: Iterable[str]) -> str:
-    """The decimal sign that most numbers of a table use; a point where nothing says otherwise."""
-    commas = points = 0
+    """The decimal sign that most numbers of a table use; a point where nothing says otherwise.
+
+    Where no number has tenths or hundredths, the point of `19.972` is that of thousands.
+    """
+    found: Counter[str] = Counter()
+    thousands: Counter[str] = Counter()
     for text in texts:
-        for sign in PRINTED.findall(text):
-            commas += sign == ","
-            points += sign == "."
-    return "," if commas > points else "."
+        found.update(PRINTED.findall(text))
+        found.update(BELOW_ONE.findall(text))
+        thousands.update(IN_THOUSANDS.findall(text))
+    if not found:
+        return "," if thousands["."] > thousands[","] else "."
+    return "," if found[","] > found["."] else "."
 
 
 @lru_cache(maxsize=65536)

@@ -233,3 +233,43 @@ def test_a_row_per_patient_is_refused_and_names_nobody(tmp_path: Path) -> None:
             written(tmp_path, "NHC,Onset,CK\nCANARY-1,2019-03-04,4512\nCANARY-2,2018-01-02,9\n")
         )
     assert "CANARY" not in str(said.value)
+
+
+COLUMNS = "Characteristic;All patients (n = 29);anti-HMGCR (n = 19);anti-SRP (n = 10)\n"
+
+
+def test_percentages_alone_are_no_count_with_a_share(tmp_path: Path) -> None:
+    line = COLUMNS + "Women;86.2%;78.9%;100.0%\nMen;13,8%;21,1 %;0,0%\n"
+    assert found(written(tmp_path, line)) == []
+
+
+def test_points_of_thousands_in_a_table_without_decimals(tmp_path: Path) -> None:
+    line = COLUMNS + "CK, median (range);9.883 (42 - 19.972);6.918 (726-19.972);42 (42-10.624)\n"
+    rows, sign = read_rows(written(tmp_path, line))
+    assert (sign, [str(each.high) for each in rows]) == (",", ["19972", "19972", "10624"])
+    assert found(written(tmp_path, line)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "note"),
+    [
+        (
+            "ILD;5/21 (23.8%);4/14 (28.6%);1/6 (16.7%)\n",
+            "of 14 + 6 = 20 patients in the groups anti-HMGCR, anti-SRP, not 21",
+        ),
+        (
+            "ILD;5/29 (17.2%);4/24 (16.7%);1/5 (20%)\n",
+            "it speaks of 24, its column has 19 patients",
+        ),
+    ],
+)
+def test_wholes_in_cells_are_compared(tmp_path: Path, line: str, note: str) -> None:
+    assert [note in each for each in found(written(tmp_path, COLUMNS + line))] == [True]
+
+
+def test_groups_smaller_than_everyone_though_all_counts_add_up(tmp_path: Path) -> None:
+    lines = "ILD;5/29 (17.2%);4/19 (21.1%);1/10 (10%)\nWomen;9/29 (31%);4/19 (21.1%);5/10 (50%)\n"
+    wrong = COLUMNS.replace("= 29", "= 30") + lines
+    [note] = found(written(tmp_path, wrong))
+    assert "19 + 10 = 29 patients, not 30" in note
+    assert found(written(tmp_path, COLUMNS + lines)) == []
