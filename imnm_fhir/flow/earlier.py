@@ -5,10 +5,10 @@ they were, the cohort is made again from all deliveries in their order, each thr
 was then, with what the site says by now on top.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.harmonise import harmonise
@@ -18,6 +18,9 @@ from imnm_fhir.harmonise.deliveries import put_on_top, site_of
 from imnm_fhir.sites.load import parse_site_mapping
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.written import file_hash
+
+if TYPE_CHECKING:
+    from imnm_fhir.harmonise.patients import Suspect
 
 DELIVERIES, SEARCHED = "deliveries", "searched"  # in what the manifest says of the site
 
@@ -87,21 +90,41 @@ def holds_all(cohort: Cohort, answered: Answered) -> bool:
 
 
 def made_again(
-    deliveries: Sequence[Delivery], answered: Answered, asked_of: str | None
+    deliveries: Sequence[Delivery],
+    answered: Answered,
+    asked_of: str | None,
+    suspect: "Suspect | None" = None,
 ) -> Cohort | None:
-    """The cohort of these deliveries with what was answered; None where there are none."""
+    """The cohort of these deliveries with what was answered; None where there are none.
+
+    Rows of `suspect` patients are held back as they were when the delivery came, and a corrected row
+    takes the place of another as little as then.
+    """
     base: Cohort | None = None
     for each in deliveries:
+        mapping = parse_site_mapping(each.text, each.source)
+        known = people_of(base)
         made = harmonise(
             each.files,
-            parse_site_mapping(each.text, each.source),
+            mapping,
             corrections=answered.corrections,
             foreign=answered.foreign,
-            known=base.tables["patients"]["patient"].to_pylist() if base else (),
+            known=known,
             asked_of=asked_of,
+            suspect=suspect,
         )
-        base = put_on_top(base, made) if base else made
+        sent = source_ids(each.files, mapping, made, known) if base else ()
+        base = put_on_top(base, made, sent) if base else made
     return base
+
+
+def people_of(cohort: Cohort | None) -> dict[str, dict[str, Any]]:
+    """The patients of a cohort with what their rows say; none where there is no cohort."""
+    rows = cohort.tables["patients"].to_pylist() if cohort else []
+    return {
+        row["patient"]: {name: value for name, value in row.items() if value is not None}
+        for row in rows
+    }
 
 
 def waiting(cohort: Cohort, answered: Answered) -> int:
@@ -113,7 +136,10 @@ def waiting(cohort: Cohort, answered: Answered) -> int:
 
 
 def source_ids(
-    files: Sequence[Path], mapping: SiteMapping, made: Cohort, known: Collection[str]
+    files: Sequence[Path],
+    mapping: SiteMapping,
+    made: Cohort,
+    known: Mapping[str, Mapping[str, Any]],
 ) -> set[str]:
     """The ids that the rows of a delivery have without corrections, if any of these was used.
 

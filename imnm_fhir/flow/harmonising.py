@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imnm_fhir.cohort import MANIFEST, Cohort, read_cohort, read_manifest, write_cohort
 from imnm_fhir.errors import ImnmFhirError
@@ -17,6 +17,7 @@ from imnm_fhir.flow.earlier import (
     delivery_of,
     holds_all,
     made_again,
+    people_of,
     source_ids,
     waiting,
 )
@@ -29,6 +30,9 @@ from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.record.log import log_folder, read_log
 from imnm_fhir.sites.mapping import SiteMapping
 from imnm_fhir.written import file_hash
+
+if TYPE_CHECKING:
+    from imnm_fhir.harmonise.patients import Suspect
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +66,9 @@ def harmonise_files(
     before = _earlier(out, mapping) if out else None
     if before is not None and place is not None:
         _warn_of_lost(before, place, {each["hash"] for each in kept.entries} if kept else ())
-    base = _base(before, files, mapping, answered)
-    known = _known(base.cohort, mapping)
+    suspect = suspect_beside(mapping.id, *([out] if out else []), files[0])
+    base = _base(before, files, mapping, answered, suspect)
+    known = people_of(base.cohort if mapping.kind == INCREMENTAL else None)
     cohort = harmonise(
         list(files),
         mapping,
@@ -71,7 +76,7 @@ def harmonise_files(
         foreign=answered.foreign,
         known=known,
         asked_of=base.asked_of,
-        suspect=suspect_beside(mapping.id, *([out] if out else []), files[0]),
+        suspect=suspect,
         progress=progress,
     )
     delivery = delivery_of(files, mapping, cohort)
@@ -109,7 +114,11 @@ class _Base:
 
 
 def _base(
-    before: Cohort | None, files: Sequence[Path], mapping: SiteMapping, answered: Answered
+    before: Cohort | None,
+    files: Sequence[Path],
+    mapping: SiteMapping,
+    answered: Answered,
+    suspect: "Suspect | None",
 ) -> _Base:
     """The earlier deliveries: made again where the cohort was not made with just these answers."""
     if before is None or mapping.kind != INCREMENTAL:
@@ -125,7 +134,7 @@ def _base(
     if lacking:
         _warn_of_waiting(before, answered, lacking)
         return _Base(before, chain, asked_of, searched=False)
-    base = made_again(chain, answered, asked_of)
+    base = made_again(chain, answered, asked_of, suspect)
     if base is not None:
         kept = {name: before.manifest[name] for name in KEPT if name in before.manifest}
         base = replace(base, manifest={**base.manifest, **kept})
@@ -173,13 +182,6 @@ def _earlier(out: Path, mapping: SiteMapping) -> Cohort | None:
         return None
     own = cohort.manifest["origin"] == "site file" and cohort.sites == (mapping.id,)
     return cohort if own or mapping.kind == INCREMENTAL else None
-
-
-def _known(before: Cohort | None, mapping: SiteMapping) -> Collection[str]:
-    if before is None or mapping.kind != INCREMENTAL:
-        return ()
-    known: list[str] = before.tables["patients"]["patient"].to_pylist()
-    return known
 
 
 def _read_from(files: Sequence[Path], site: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Site files to a cohort: cells to values, rows to facts, nothing lost and nothing guessed."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def harmonise(
     pseudonym_key: bytes | None = None,
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
-    known: Collection[str] = (),
+    known: Mapping[str, Mapping[str, Any]] | None = None,
     asked_of: str | None = None,
     suspect: Suspect | None = None,
     progress: Progress | None = None,
@@ -52,9 +52,9 @@ def harmonise(
     `pseudonym_key` is asked for where the mapping says `hmac` (default: from the environment, see
     `imnm_fhir.pseudonyms`). `corrections` are put on top of what the files say; what became of each
     stands in `manifest["sites"][site]["corrections"]`. Rows of `foreign` patients are refused;
-    `known` patients are those of earlier deliveries, who need no row of their own. `asked_of` is the
-    id of the deliveries that were asked about, where these files are one of several. Rows of patients
-    who are `suspect`, since a withdrawn one is spelt nearly so, are refused.
+    `known` patients are those of earlier deliveries, with what is known of them: they need no row of
+    their own. `asked_of` is the id of the deliveries that were asked about, where these files are one
+    of several. Rows of patients who are `suspect`, since a withdrawn one is spelt nearly so, are refused.
     `progress` takes how many more cells are done. Counts per file stand in
     `manifest["sites"][site]["sources"]`. Raises `Problems` with everything that does not fit, before
     anything is converted, and `ImnmFhirError` for a file that cannot be read or a key that lacks.
@@ -74,7 +74,7 @@ def harmonise_tables(
     pseudonym_key: bytes | None = None,
     corrections: Sequence[Correction] = (),
     foreign: Collection[str] = (),
-    known: Collection[str] = (),
+    known: Mapping[str, Mapping[str, Any]] | None = None,
     asked_of: str | None = None,
     suspect: Suspect | None = None,
     progress: Progress | None = None,
@@ -89,7 +89,11 @@ def harmonise_tables(
     for work in works:
         _read_time_points(work)
     patients, refused = settle_patients(works)
-    add_upper_limits(works, patients, mapping.cut_off)
+    known = known or {}
+    about_them = {
+        each: {**known.get(each, {}), **patients.get(each, {})} for each in {*known, *patients}
+    }
+    add_upper_limits(works, about_them, mapping.cut_off)
     for work in works:
         refuse_unknown(work, {*patients, *known}, refused)
         for fact in work.fitted.plan.facts:

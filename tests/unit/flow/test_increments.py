@@ -8,7 +8,9 @@ import pytest
 from imnm_fhir.cohort import read_cohort, read_manifest
 from imnm_fhir.flow import harmonise_files
 from imnm_fhir.flow.asking import refresh
+from imnm_fhir.pseudonyms import KEY, pseudonym
 from imnm_fhir.queries.record.log import append, log_folder, read_log
+from imnm_fhir.withdrawal.tombstones import bury, tombstones_beside
 from tests.unit.small_site import CK, DATED, SEX, site_text
 
 MAPPING = site_text(
@@ -16,6 +18,7 @@ MAPPING = site_text(
 ).replace('name = "site.csv"', 'name = "site.csv"\noptional = true')  # fmt: skip
 MAPPING = MAPPING.replace('"long.csv"', '"long*.csv"')
 N = "2019-03-04"
+SECRET = "0123456789abcdef" * 3
 
 
 class Site:
@@ -23,6 +26,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "cohort"
+        folder.mkdir(exist_ok=True)
         self.mapping = folder / "site.toml"
         self.mapping.write_text(MAPPING, "utf-8")
 
@@ -135,3 +139,45 @@ def test_the_mapping_of_an_earlier_delivery_is_the_one_of_then(here: Site) -> No
     rows.write_text("ID;Fecha;CK\nP1;05/04/2019;2\n", "utf-8")
     harmonise_files([rows], str(here.mapping), here.out)
     assert here.series() == {N: "1000", "2019-04-05": "120"}
+
+
+def test_nor_does_it_where_the_deliveries_are_made_again(here: Site) -> None:
+    here.deliver("long2", "P1;05/04/2019;20")
+    here.answer("Fecha", "05/04/2019", "04/03/2019", n="2019-04-05")
+    here.deliver("long3", "P1;06/05/2019;30")
+    here.answer("CK", "30", "31", n="2019-05-06")
+    refresh(here.out, read_log(log_folder(here.out)))
+    assert here.series() == {"2019-05-06": "31"}
+    assert [each.rule for each in read_cohort(here.out).issues] == ["duplicate-fact"]
+
+
+LIMITS = 'unit = "xLSN", upper_limit = { female = "170", male = "195", unit = "U/L" } }'
+
+
+def test_a_limit_by_sex_is_found_for_patients_of_earlier_deliveries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.unit.flow.test_increments.MAPPING", MAPPING.replace('unit = "U/L" }', LIMITS)
+    )
+    made = Site(tmp_path)
+    made.deliver("long1", "P1;04/03/2019;10", kind="full")
+    made.deliver("long2", "P1;05/03/2019;10", "P2;06/03/2019;10")
+    assert made.series() == {N: "1700", "2019-03-05": "1700", "2019-03-06": "1950"}
+    assert not read_cohort(made.out).issues
+
+
+def test_who_is_spelt_like_a_withdrawn_patient_stays_out_when_deliveries_are_made_again(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, SECRET)
+    keyed = MAPPING.replace('"pseudonym"', '"record-number"').replace('"keep"', '"hmac"')
+    monkeypatch.setattr("tests.unit.flow.test_increments.MAPPING", keyed)
+    made = Site(here.folder / "keyed")
+    bury(tombstones_beside(made.out), "here", pseudonym("p1", SECRET.encode()))
+    made.deliver("long1", "P1;04/03/2019;10", "P2;04/03/2019;20", kind="full")
+    assert made.series() == {N: "20"}
+    made.answer("CK", "0", "1", n="2020-01-01")
+    made.deliver("long2", "P2;05/04/2019;30")
+    assert made.series() == {N: "20", "2019-04-05": "30"}
+    assert read_cohort(made.out).tables["patients"].num_rows == 1

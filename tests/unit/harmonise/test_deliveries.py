@@ -27,7 +27,7 @@ def later(*lines: tuple[str, str, str, str]) -> Cohort:
     wide.columns["ID"] = ["P9"]
     later = replace(MAPPING, kind="incremental", cut_off="2023-06-30")
     tables = [replace(each, sha256="1" * 64) for each in (wide, long_table(*lines))]
-    return harmonise_tables(tables, later, known=("P1", "P2", "P3"))
+    return harmonise_tables(tables, later, known={"P1": {}, "P2": {}, "P3": {}})
 
 
 def test_an_increment_updates_by_key_and_leaves_the_rest() -> None:
