@@ -89,7 +89,8 @@ def harmonise_files(
         sent = source_ids(files, mapping, cohort, known)
         cohort = leave_out_withdrawn(put_on_top(base.cohort, cohort, sent), out)
     site_of(cohort)[READ_FROM] = _read_from(files, site)
-    site_of(cohort)[DELIVERIES] = [each.record() for each in (*base.chain, delivery)]
+    made_of = (*base.chain, delivery) if base.recorded else ()
+    site_of(cohort)[DELIVERIES] = [each.record() for each in made_of]
     site_of(cohort)[SEARCHED] = base.searched
     if before is None:
         return write_cohort(cohort, out)
@@ -104,13 +105,15 @@ class _Base:
     """What an increment is put on, and the deliveries that this is made of.
 
     `asked_of` is the id of the deliveries that the newest questions are about, where these are the same
-    still; `searched`: every answer was looked for in all of them.
+    still; `searched`: every answer was looked for in all of them. Not `recorded`: the cohort does not
+    tell all that it is made of, so that it can never be made again.
     """
 
     cohort: Cohort | None
     chain: tuple[Delivery, ...] = ()
     asked_of: str | None = None
     searched: bool = True
+    recorded: bool = True
 
 
 def _base(
@@ -125,10 +128,12 @@ def _base(
         return _Base(before)
     hashes = {file_hash(each) for each in files}
     known = deliveries_of(before)
+    if not known:
+        return _Base(before, searched=False, recorded=False)
     chain = tuple(each for each in known if not each.hashes <= hashes)
     asked_of = delivery_id(before.manifest) if len(chain) < len(known) else None
     searched = bool(site_of(before).get(SEARCHED))
-    if not known or (holds_all(before, answered) and searched):
+    if holds_all(before, answered) and searched:
         return _Base(before, chain, asked_of, searched)
     lacking = [path for each in chain for path in each.lacking()]
     if lacking:

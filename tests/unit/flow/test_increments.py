@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from imnm_fhir.cohort import read_cohort, read_manifest
+from imnm_fhir.cohort import read_cohort, read_manifest, write_manifest
 from imnm_fhir.flow import harmonise_files
 from imnm_fhir.flow.asking import refresh
 from imnm_fhir.pseudonyms import KEY, pseudonym
@@ -181,3 +181,16 @@ def test_who_is_spelt_like_a_withdrawn_patient_stays_out_when_deliveries_are_mad
     made.deliver("long2", "P2;05/04/2019;30")
     assert made.series() == {N: "20", "2019-04-05": "30"}
     assert read_cohort(made.out).tables["patients"].num_rows == 1
+
+
+def test_a_cohort_that_does_not_tell_its_deliveries_loses_none_of_them(here: Site) -> None:
+    manifest = read_manifest(here.out)
+    for name in ("deliveries", "searched"):  # as older versions wrote it
+        manifest["sites"]["here"].pop(name)
+    write_manifest(manifest, here.out)
+    here.deliver("long2", "P1;05/04/2019;20")
+    here.answer("CK", "20", "200", n="2019-04-05")
+    here.deliver("long3", "P1;06/05/2019;30")
+    assert here.series() == {N: "10", "2019-04-05": "20", "2019-05-06": "30"}
+    here.deliver("long2", "P1;05/04/2019;20")  # the row comes again, and the answer with it
+    assert here.series() == {N: "10", "2019-04-05": "200", "2019-05-06": "30"}
