@@ -50,7 +50,9 @@ def causes_of(
     """
     asking = asking or load_asking()
     rules = {each.rule.id: each.rule for each in validation.rules}
-    found = without_explained(list(_found(validation, cohort, asking)), asking.explained)
+    found = without_explained(
+        list(_found(validation, cohort, asking)), asking.explained, validation.demands
+    )
     columns, left = _columns(found, asking, cohort, language, rules)
     known = known or {}
     groups = _grouped(told_apart(left, known, asking.together), known, asking.together)

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from imnm_fhir.findings import Finding
+from imnm_fhir.findings import DemandCount
+from imnm_fhir.issues import Issue
 from imnm_fhir.queries.model import Query
 from imnm_fhir.queries.questions.causes import queries_of
 from imnm_fhir.queries.questions.configuration import load_asking
 from tests.unit.queries.one_loop import (
     MRC,
     MRS,
+    SITE,
     finding,
     issue,
     place,
@@ -168,21 +170,25 @@ def test_rows_that_contradict_each_other_are_one_question() -> None:
     assert [(each.row, each.word) for each in query.targets] == [(7, "-9"), (8, "-10")]
 
 
-def _demand(given: int) -> Finding:
+def asked_of_demand(given: int, *unread: Issue) -> list[Query]:
+    """What is asked where the study demands an element of nine in ten of 24 patients."""
+    lacking = tuple(f"P{row}" for row in range(2, 26 - given))
+    count = DemandCount(SITE, "ck", None, 90, 24, given, 0, 0, 0, 0, 0, 0, lacking)
     numbers = {"element_label": "ck", "given": given, "patients": 24, "reasons": 0, "demanded": 90}
-    return replace(
+    gap = replace(
         finding("completeness", "", place("ck", 0, None), kind="improbable"),
         patient=None, row=None, places=(), numbers=tuple((name, str(said)) for name, said in numbers.items()),
     )  # fmt: skip
+    return queries_of(replace(validation(*unread, gap), demands=(count,)), site_cohort())
 
 
 def test_what_unread_cells_explain_is_not_asked_besides_them() -> None:
     unread = [issue("unit-missing", row, "CK", str(row)) for row in range(2, 20)]  # of 18 patients
-    (query,) = asked(*unread, _demand(given=5))
+    (query,) = asked_of_demand(5, *unread)
     assert query.rules == ("unit-missing",)
-    queries = asked(*unread, _demand(given=3))  # 3 of 24 are missing besides: more than a tenth
+    queries = asked_of_demand(3, *unread)  # 3 of 24 are missing besides: more than a tenth
     assert [each.rules for each in queries] == [("unit-missing",), ("completeness",)]
-    assert [each.rules for each in asked(_demand(given=5))] == [("completeness",)]
+    assert [each.rules for each in asked_of_demand(5)] == [("completeness",)]
 
 
 def test_a_gap_that_an_unread_cell_left_in_a_patient_is_not_asked() -> None:
