@@ -6,6 +6,7 @@ mapping holds no patient's value.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ from imnm_fhir.dictionary.drugs import drug_words
 from imnm_fhir.sites.fields import kind_of
 from imnm_fhir.sites.headers import Match, match_header
 from imnm_fhir.sites.mapping import FILL_IN
+from imnm_fhir.sites.styles import DATE_KEYS
 from imnm_fhir.sites.unit_of import wants_unit
 from imnm_fhir.sites.words import value_set_words
-from imnm_fhir.values import fold, load_words, word_sets
+from imnm_fhir.values import Unreadable, fold, load_words, read_date, word_sets
 
 if TYPE_CHECKING:
     from imnm_fhir.readers import TextTable
@@ -94,7 +96,7 @@ def quoted(text: str) -> str:
 
 
 def _columns(table: "TextTable") -> list[str]:
-    matches = {header: match_header(header) for header in table.header}
+    matches = {header: _match(header, table.columns[header]) for header in table.header}
     named = {
         (match.element, match.time_point)
         for match in matches.values()
@@ -111,6 +113,29 @@ def _columns(table: "TextTable") -> list[str]:
         lines.append(f"{mark}{quoted(header)} = {_target(table, header, match, named)}{remark}")
         taken.add(place)
     return lines
+
+
+def _match(header: str, cells: Iterable[str]) -> Match | None:
+    """What the header says; the column of a disease that holds dates alone says when, not whether."""
+    match = match_header(header)
+    if match is None or match.field != "value_code" or not _dates_alone(cells):
+        return match
+    table = load_dictionary().elements[match.element].table
+    return replace(match, field="date") if table == "conditions" else match
+
+
+def _dates_alone(cells: Iterable[str]) -> bool:
+    written = {text for text in cells if text}
+    return bool(written) and all(map(_is_date, written))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        read_date(text)
+    except Unreadable as error:
+        # a date in a style that is to be declared; a number of five digits may be a code of Orphanet
+        return error.rule in DATE_KEYS and error.rule != "excel-date"
+    return True
 
 
 def _target(

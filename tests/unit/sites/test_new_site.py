@@ -140,3 +140,22 @@ def test_titles_above_the_header_are_passed_over(tmp_path: Path) -> None:
     assert "header_row = 3" in text
     assert '"Sesso" = { element = "sex"' in text
     assert "header_row" not in new_site([MADRID_EN])
+
+
+@pytest.mark.parametrize(
+    ("cells", "field"),
+    [
+        (("05/02/2019", "", "11/11/2018"), "date"),
+        (("2019", "2018-03"), "date"),
+        (("MNIM", "05/02/2019"), "value_code"),
+        (("48918", "48919"), "value_code"),
+        (("", ""), "value_code"),
+    ],
+)
+def test_a_disease_whose_cells_are_all_dates_is_a_date(
+    cells: tuple[str, ...], field: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.csv"
+    file.write_text("\n".join(["Paziente;Diagnosi", *(f"IT-1;{each}" for each in cells)]), "utf-8")
+    (line,) = [each for each in new_site([file]).splitlines() if each.startswith('"Diagnosi"')]
+    assert f'field = "{field}"' in line
