@@ -38,7 +38,7 @@ def read_pseudonym_key(environ: Mapping[str, str] = os.environ) -> bytes | None:
 def _read_file(path: Path) -> str:
     try:
         status = path.stat()
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ImnmFhirError(f"{KEY_FILE}: {path}: cannot be read: {reason}; check it") from None

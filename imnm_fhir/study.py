@@ -102,12 +102,12 @@ def load_study(path: Path | None = None) -> Study:
     if path is None:
         return _study(defaults)
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         own = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ImnmFhirError(f"{path}: cannot be read: {reason}; give a study's TOML file") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ImnmFhirError(f"{path}: is not TOML: {error}; correct that line") from None
     faults = _faults(own, defaults)
     if faults:

@@ -149,7 +149,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ImnmFhirError(
             f"{path}: cannot be read: {error.strerror}; see to its rights, or copy the folder"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ImnmFhirError(f"{path}: cannot be read ({error}); harmonise again") from None
     if (
         not isinstance(manifest, dict)

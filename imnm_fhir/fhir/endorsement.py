@@ -93,7 +93,7 @@ def read_endorsement(resource: Mapping[str, Any]) -> dict[str, str]:
             "content": resource["entity"][0]["what"]["identifier"]["value"],
             "state": resource["entity"][1]["what"]["identifier"]["value"],
         }
-        datetime.fromisoformat(said["at"])
+        _moment(said)
         known = all(isinstance(each, str) and each for each in said.values())
         hashes = known and all(HASH.fullmatch(said[name]) for name in ("content", "state"))
         shown = hashes and all(said[name].isprintable() for name in SHOWN)
@@ -106,13 +106,21 @@ def read_endorsement(resource: Mapping[str, Any]) -> dict[str, str]:
 
 def endorsements_entry(said: Iterable[Mapping[str, str]], sites: Collection[str]) -> dict[str, Any]:
     """What the manifest of an import says of the endorsements of its `sites`: the newest of each."""
-    listed = sorted(said, key=lambda each: datetime.fromisoformat(each["at"]).timestamp())
+    listed = sorted(said, key=_moment)
     found = {
         each["site"]: {name: each[name] for name in TEXTS}
         for each in listed
         if each["site"] in sites
     }
     return {"endorsements": found} if found else {}
+
+
+def _moment(said: Mapping[str, str]) -> float:
+    """When it was endorsed; `ValueError` where that is no moment of any calendar."""
+    at = datetime.fromisoformat(said["at"])
+    if at.tzinfo is None:
+        raise ValueError
+    return at.timestamp()
 
 
 def _without_servers(resource: Mapping[str, Any]) -> dict[str, Any]:

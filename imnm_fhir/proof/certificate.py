@@ -101,7 +101,7 @@ def read_certificate(path: Path) -> Certificate:
     """
     try:
         certificate = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or "it is no JSON in UTF-8"
         raise ImnmFhirError(f"{path}: cannot be read: {reason}") from None
     if not isinstance(certificate, dict) or certificate.get("format") != FORMAT:

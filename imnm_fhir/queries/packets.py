@@ -158,7 +158,7 @@ def read_packet(path: Path) -> Packet:
         raw = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ImnmFhirError(f"{path}: cannot be read: {error.strerror}; check the name") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ImnmFhirError(f"{path}: is no packet; give the file of queries packet") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ImnmFhirError(f"{path}: is no packet of this format; give the file of queries packet")

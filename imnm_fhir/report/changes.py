@@ -112,7 +112,7 @@ def read_findings(path: Path) -> dict[str, Any]:
         return record
     except OSError as error:
         raise ImnmFhirError(f"{file}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ImnmFhirError(
             f"{file}: is no findings.json of imnm-fhir; name the folder of an earlier report"
         ) from None

@@ -57,7 +57,7 @@ def parse_site_mapping(text: str, source: str) -> SiteMapping:
     """The mapping that a TOML text says; `source` is how messages call it."""
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ImnmFhirError(f"{source}: is no TOML: {error}; put it right there") from None
     lines = key_lines(text)
     faults = Faults(source, lines)

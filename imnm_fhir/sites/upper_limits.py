@@ -6,6 +6,8 @@ nobody knows; what they make is marked in `method`. The limit of each row then s
 no file has.
 """
 
+import re
+
 from imnm_fhir.dictionary import Dictionary, Element
 from imnm_fhir.errors import ImnmFhirError
 from imnm_fhir.sites.fields import default_field
@@ -20,6 +22,8 @@ from imnm_fhir.values import Unreadable, canonical_number
 FIELD = "reference_high"
 IMPUTED = "imputed"
 SEXES = ("female", "male")
+UNCLEAR = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+UNCLEAR_LIMIT = "a limit such as 1.900 has the thousands sign of this mapping; write 1900, or 1.9 for the decimal"
 
 
 def read_upper_limit(section: Section, key: str = "upper_limit") -> UpperLimit | None:
@@ -57,6 +61,8 @@ def upper_limit_reading(
             raise ImnmFhirError(
                 f"belongs to the value of a number, which {element.name} is not here"
             )
+        if target.style.thousands == "." and any(map(UNCLEAR.fullmatch, said.by_sex.values())):
+            raise ImnmFhirError(UNCLEAR_LIMIT)
         limits = _limits(said, element)
         if not said.by_sex and "method" in (*target.constants, *target.beside):
             raise ImnmFhirError("an imputed limit is marked in method, which the column fills too")

@@ -26,14 +26,14 @@ DAYS = ("date", "until")
 def load_waivers(path: Path) -> tuple[Waiver, ...]:
     """The waivers of a file; raises `Problems` with every fault, each with its line."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         raw = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ImnmFhirError(
             f"{path}: cannot be read: {reason}; give a waiver file (TOML)"
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ImnmFhirError(f"{path}: is not TOML: {error}; correct that line") from None
     starts = [n for n, line in enumerate(text.splitlines(), 1) if line.strip() == "[[waiver]]"]
     faults = [f"{path}: unknown key '{key}'; it holds [[waiver]]" for key in raw if key != "waiver"]

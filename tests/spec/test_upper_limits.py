@@ -106,6 +106,8 @@ def test_imputed_limits_are_said_once_per_column_and_marked_wherever_they_count(
     ("limit", "cell", "row"),
     [
         (OWN, "10 xLSN", {"value_number": "1900", "reference_high": "190"}),
+        (OWN, "12 ULN", {"value_number": "2280", "reference_high": "190"}),
+        (OWN, "1,5 LSN", {"value_number": "285", "reference_high": "190"}),
         (OWN, "4.512", {"value_number": "4512", "reference_high": "190"}),
         (IMPUTED, "10 xLSN", {"value_number": "2070", "reference_high": "207", **MARKED}),
         (IMPUTED, "4.512", {"value_number": "4512"}),
@@ -153,6 +155,7 @@ def test_a_corrected_multiple_is_read_with_its_limit() -> None:
         ('element = "ck", unit = "U/L", upper_limit = { value = "190", unit = "mg" }', "upper_limit: "),
         ('element = "ck", unit = "U/L", upper_limit = { value = "190", unit = "xLSN" }', "no unit of a limit"),
         ('element = "ck", unit = "U/L", upper_limit = { value = "0", unit = "U/L" }', "must be above 0"),
+        ('element = "ck", unit = "U/L", upper_limit = { value = "1.900", unit = "U/L" }', "write 1900, or 1.9"),
         ('element = "ck", unit = "U/L", upper_limit = { value = "1,9", unit = "U/L" }', "upper_limit: "),
         ('element = "ck", unit = "U/L", upper_limit = { value = "190", unit = "U/L", of = "2" }', "no key is called 'of'"),
         ('element = "myalgia", upper_limit = { value = "190", unit = "U/L" }', "belongs to the value of a number"),

@@ -106,6 +106,8 @@ def test_a_fault_says_what_is_wrong(own: str, said: str, tmp_path: Path) -> None
 def test_what_is_no_toml_or_no_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ImnmFhirError, match="is not TOML"):
         load_study(written(tmp_path, "[study\n"))
+    with pytest.raises(ImnmFhirError, match="is not TOML"):
+        load_study(written(tmp_path, "a = " + "[" * 10_000))
     with pytest.raises(ImnmFhirError, match="cannot be read"):
         load_study(tmp_path / "absent.toml")
 
@@ -230,3 +232,7 @@ def test_a_limit_may_be_a_day_of_toml(tmp_path: Path) -> None:
     study = load_study(written(tmp_path, "[rules.limits.D07]\nfirst_day = 2011-01-01\n"))
     rules, _ = for_study(load_catalogue(), study.rules)
     assert rules["D07"].limits == {"first_day": "2011-01-01"}
+
+
+def test_an_editor_s_mark_of_utf_8_is_no_fault(tmp_path: Path) -> None:
+    assert load_study(written(tmp_path, '\ufeff[study]\nname = "x"\n')).name == "x"

@@ -110,7 +110,7 @@ def _checked(lines: Iterable[str]) -> tuple[list[Entry], str | None]:
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return entries, "is no JSON"
         if fault := _fault(entry, before, len(entries)):
             return entries, fault

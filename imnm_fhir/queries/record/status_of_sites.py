@@ -58,7 +58,7 @@ def read_status(path: Path) -> Status:
         )
     except OSError as error:
         raise ImnmFhirError(f"{path}: cannot be read: {error.strerror}; check the name") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ImnmFhirError(
             f"{path}: is no file of counts; give the file of imnm-fhir queries status --json"
         ) from None

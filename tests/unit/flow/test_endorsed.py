@@ -127,6 +127,8 @@ def test_an_endorsement_that_was_edited_is_refused(site: Path, tmp_path: Path, k
     hostile = {**resource, "agent": [{**resource["agent"][0], "who": {"display": "A\x1b[2J"}}]}
     with pytest.raises(ImnmFhirError, match="is no endorsement"):
         read_endorsement(hostile)
+    with pytest.raises(ImnmFhirError, match="is no endorsement"):
+        read_endorsement({**resource, "recorded": "0001-01-01"})
     edited = {**resource, key: [{"policy": ["x"]}]}
     file.write_text(json.dumps(edited) + "\n", "utf-8")
     (tmp_path / "out" / "manifest.json").unlink()

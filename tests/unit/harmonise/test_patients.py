@@ -157,7 +157,7 @@ def test_hmac_without_a_key_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "word",
     ["Total", "GESAMT", "Media", "Moyenne:", "Totale (16)", "Total (n = 16)", "Gemiddelde", "n=16",
-     "N: 16", "Médiane"],
+     "N: 16", "Médiane", "Total general", "Gesamtergebnis", "Sous-total", "Desviación estándar", "Max"],
 )  # fmt: skip
 def test_a_line_of_totals_is_no_patient_and_is_told(word: str) -> None:
     both = table({"ID": ["1", word], "Sexo": ["M", ""], "CPK": ["9", "8,5"]})

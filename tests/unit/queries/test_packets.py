@@ -64,6 +64,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         ("x", "is no packet"),
+        ("[" * 100_000, "is no packet"),
         ("[]", "is no packet of this format"),
         (json.dumps({"format": FORMAT, "to": "x"}), "says not for whom it is"),
         (json.dumps({"format": FORMAT, "site": "a", "to": "site", "questions": 3}), "'questions' is no list"),

@@ -129,6 +129,8 @@ def test_a_waiver_file_is_read_with_every_fault(tmp_path: Path) -> None:
         'why = "scale of 0 to 10"\ndate = 2022-07-01\n'
     )
     assert load_waivers(path) == (WAIVER,)
+    path.write_text("\ufeff" + path.read_text("utf-8"), "utf-8")
+    assert load_waivers(path) == (WAIVER,)
     path.write_text('[[waiver]]\npatient = "P2"\nrule = 1\nwho = "A"\nwhen = 2\ndate = "x"\n')
     with pytest.raises(Problems) as raised:
         load_waivers(path)
