@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from imnm_fhir.aggregates.cells import BARE, clean, is_empty, is_result
 from imnm_fhir.aggregates.numbers import TOTAL, whole
@@ -146,9 +145,9 @@ def _is_heading(cells: Sequence[str]) -> bool:
 
 def _columns(header: Sequence[Sequence[str]]) -> tuple[Column, ...]:
     rows = [list(cells) for cells in header]
-    for above, below in pairwise(rows):
+    for at, above in enumerate(rows[:-1], start=1):
         for place in range(1, len(above)):  # a heading over several columns stands in the first
-            if not above[place].strip() and below[place].strip():
+            if not above[place].strip() and any(below[place].strip() for below in rows[at:]):
                 above[place] = above[place - 1]
     texts = (
         list(dict.fromkeys(row[place].strip() for row in rows if row[place].strip()))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from imnm_fhir.aggregates.cells import BARE, clean, is_empty, is_result, read_cell
+from imnm_fhir.aggregates.cells import BARE, COUNT, clean, is_empty, is_result, read_cell
 from imnm_fhir.aggregates.layout import ABOUT, Block, Column, Line
 from imnm_fhir.aggregates.numbers import TOTAL, whole
 from imnm_fhir.aggregates.rows import Row, about, read_fields
@@ -166,7 +166,10 @@ def _read(
     block: Block, line: Line, row: Row, columns: Sequence[Column], kinds: _Kinds, sign: str
 ) -> Row:
     typed = {each.place for each in columns if (line[0], each.place) in block.grid.typed}
-    fields = {each.field: each for each in columns if each.field}
+    fields = {
+        each.field: each for each in columns
+        if each.field and not _is_measured(each.field, line[1][each.place])
+    }  # fmt: skip
     found, unread = read_fields(
         {name: line[1][each.place] for name, each in fields.items()},
         sign,
@@ -174,12 +177,17 @@ def _read(
     )
     for each in columns:
         text = line[1][each.place]
-        if each.field or is_empty(text):
+        if each in fields.values() or is_empty(text):
             continue
         told, sure = kinds.of(each)
         said = read_cell(text, "." if each.place in typed else sign, told)
         if said is None and any(mark.isdigit() for mark in text):
             unread.append(each.heading)
         said = said or {}
-        found |= {**said, "declared": said["declared"] and sure} if "declared" in said else said
+        found |= {**said, "declared": said["declared"] and sure and not each.field} if "declared" in said else said
     return replace(row, **found, unread=tuple(unread))
+
+
+def _is_measured(field: str, text: str) -> bool:
+    """Whether a column of counts or shares shows a median with its range, as papers put it there."""
+    return field in ("n", "percent") and is_result(text) and not COUNT.fullmatch(clean(text))

@@ -273,3 +273,21 @@ def test_groups_smaller_than_everyone_though_all_counts_add_up(tmp_path: Path) -
     [note] = found(written(tmp_path, wrong))
     assert "19 + 10 = 29 patients, not 30" in note
     assert found(written(tmp_path, COLUMNS + lines)) == []
+
+
+def test_n_and_percent_in_columns_of_their_own_below_two_rows_of_groups(tmp_path: Path) -> None:
+    """What is measured stands in the column of n, as papers put it there."""
+    text = """\
+        Table 1. Characteristics;;;;;;
+        ;All patients;;anti-HMGCR;;anti-SRP;
+        ;(n = 16);;(n = 12);;(n = 4);
+        Variable;n;%;n;%;n;%
+        Female;9;56.3;6;50.0;3;75.0
+        Age, years;71.5 (36–80);;72 (74–80);;60 (50–70);
+        BMI, mean (SD);27 (5);;28 (6);;26 (4);
+        Statin;13;80.3;11;91.7;2;50.0
+        """
+    assert found(written(tmp_path, dedent(text))) == [
+        "row 6, Age, years (anti-HMGCR): the median 72 lies below the lower end 74 of its range",
+        "row 8, Statin (All patients): 80.3 % is not 13/16 (81.3 %), and no count of 13 to 19 gives it",
+    ]
