@@ -184,7 +184,11 @@ def _read(
         if said is None and any(mark.isdigit() for mark in text):
             unread.append(each.heading)
         said = said or {}
-        found |= {**said, "declared": said["declared"] and sure and not each.field} if "declared" in said else said
+        found |= (
+            {**said, "declared": said["declared"] and sure and not each.field}
+            if "declared" in said
+            else said
+        )
     return replace(row, **found, unread=tuple(unread))
 
 

@@ -1,6 +1,5 @@
 """Identifiers of patients as sites write them: what is none, what a spreadsheet spoilt, what is alike."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -9,7 +8,6 @@ from imnm_fhir.sites.mapping import SiteFile
 from imnm_fhir.values import damaged_cell, fold
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.spelling import spelling_key
-from imnm_fhir.values.words import total_words
 
 
 def missing_words(file: SiteFile) -> frozenset[str]:
@@ -20,16 +18,6 @@ def missing_words(file: SiteFile) -> frozenset[str]:
 def names_nobody(text: str, missing: frozenset[str]) -> bool:
     """Whether the cell says no patient: blank, a sign such as `?`, or a word that means missing."""
     return not any(char.isalnum() for char in plain(text)) or fold(text) in missing
-
-
-COUNTED = re.compile(r"\s*(?:\(\s*(?:n\s*[=:]?\s*)?\d+\s*\)|[,;:]?\s*n\s*[=:]\s*\d+|[.:])$")
-
-
-def names_totals(text: str) -> bool:
-    """Whether the cell is what a sheet calls its line of totals: `Total`, `Media:`, `Gesamt (n = 16)`, `n=16`."""
-    folded = fold(text)
-    word = COUNTED.sub("", folded)
-    return word in total_words() or (not word and folded.startswith("n"))
 
 
 def damaged_identifier(text: str, typed: bool) -> str | None:

@@ -42,7 +42,7 @@ UNIT_MISSING = translatable(
 )
 LIMIT_UNDECIDED = translatable(
     "a multiple of an upper limit that depends on the patient's sex or age, which is not known well "
-    "enough; send sex and date of birth, or the limit in that row"
+    "enough; send sex, date of birth and the date of the value, or the limit in that row"
 )
 UNIT_CONFLICT = translatable(
     "names another unit than the column of units does; correct one of them"

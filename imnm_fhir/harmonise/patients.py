@@ -11,13 +11,13 @@ from imnm_fhir.harmonise.identifiers import (
     damaged_identifier,
     missing_words,
     names_nobody,
-    names_totals,
 )
 from imnm_fhir.harmonise.outcomes import ISSUE, MISSING
 from imnm_fhir.languages import translatable
 from imnm_fhir.pseudonyms import pseudonym
 from imnm_fhir.sites.fit import TablePlan
 from imnm_fhir.sites.mapping import SiteMapping
+from imnm_fhir.sites.totals import totals_rows
 from imnm_fhir.values import damaged_cell
 from imnm_fhir.values.characters import plain
 from imnm_fhir.values.spelling import spellings
@@ -41,7 +41,6 @@ PERHAPS_A_TOTAL = translatable(
     "reads like a line of totals, but has a sex or a date of birth: kept as a patient; if it is none, take the "
     "line out of the sheet"
 )
-WHO_SOMEBODY_IS = ("sex", "birth_date")
 LIKE_WITHDRAWN = "like-withdrawn"
 HELD_BACK = translatable(
     "differs from a withdrawn patient in spelling only (case, dashes, spaces, zeros), so the row is held "
@@ -92,22 +91,13 @@ def open_table(
 
 
 def _set_totals_apart(fitted: TablePlan, account: Account) -> None:
-    """Refuse the lines of totals of a table of persons; where a line may be a person, ask.
-
-    Other tables have no need of it: there a row of nobody who is in a table of persons is refused.
-    """
+    """Refuse the lines of totals of a table of persons; where a line may be a person, ask."""
     who = str(fitted.plan.file.patient)
-    facts = (fact for fact in fitted.plan.facts if fact.element.name in WHO_SOMEBODY_IS)
-    about = {column for fact in facts for each in fact.readings for column in each.columns}
-    if not about:
-        return
-    for row, text in enumerate(fitted.cells(who)):
-        if row in account.refused or not names_totals(text):
-            continue
-        if any(fitted.cells(column)[row] for column in about):
-            account.note(row, who, TOTALS, "improbable", PERHAPS_A_TOTAL)
-        else:
-            account.refuse(row, who, TOTALS, A_TOTAL)
+    totals, doubtful = totals_rows(fitted)
+    for row in sorted(set(totals) - account.refused):
+        account.refuse(row, who, TOTALS, A_TOTAL)
+    for row in sorted(set(doubtful) - account.refused):
+        account.note(row, who, TOTALS, "improbable", PERHAPS_A_TOTAL)
 
 
 def _suspects(

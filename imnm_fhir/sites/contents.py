@@ -13,6 +13,7 @@ from imnm_fhir.sites.plan import FactPlan, Reading
 from imnm_fhir.sites.split import split_cell
 from imnm_fhir.sites.styles import TO_DECLARE, undeclared_style
 from imnm_fhir.sites.titres import read_titre
+from imnm_fhir.sites.totals import totals_rows
 from imnm_fhir.sites.unit_of import source_unit
 from imnm_fhir.values import Unreadable, fold
 
@@ -22,7 +23,11 @@ MANY = 10  # more than one patient in ten on several rows makes a long table
 
 def check_contents(fitted: TablePlan, faults: Faults) -> None:
     """Note every word, style and unit of the table that the mapping does not cover."""
+    totals = set(totals_rows(fitted)[0])  # their counts are no words of the column
     for reading, rows in _readings(fitted):
+        if totals:
+            places = range(len(fitted.table.row_numbers)) if rows is None else rows
+            rows = [place for place in places if place not in totals]
         if reading.unmapped == "stop":
             _check_words(fitted, reading, rows, faults)
             _check_styles(fitted, reading, rows, faults)

@@ -20,6 +20,7 @@ from imnm_fhir.sites.styles import DATE_KEYS
 from imnm_fhir.sites.unit_of import wants_unit
 from imnm_fhir.sites.words import value_set_words
 from imnm_fhir.values import Unreadable, fold, load_words, read_date, word_sets
+from imnm_fhir.values.words import names_totals
 
 if TYPE_CHECKING:
     from imnm_fhir.readers import TextTable
@@ -156,8 +157,18 @@ def _target(
     if kind == "number" and match.field != "sessions" and wants_unit(element, match.field):
         parts["unit"] = quoted(match.unit or FILL_IN)
     if kind in ("code", "boolean"):
-        parts |= _words(table.columns[header], element, match.field, kind)
+        parts |= _words(_of_patients(table, header), element, match.field, kind)
     return f"{{ {', '.join(f'{key} = {value}' for key, value in parts.items())} }}"
+
+
+def _of_patients(table: "TextTable", header: str) -> list[str]:
+    """The cells of a column but for those of lines of totals, known by the first cell of the line."""
+    firsts = table.columns[table.header[0]]
+    return [
+        text
+        for first, text in zip(firsts, table.columns[header], strict=True)
+        if not names_totals(first)
+    ]
 
 
 def _only_code(element: Element) -> str:

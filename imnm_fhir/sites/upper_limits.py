@@ -31,7 +31,7 @@ def read_upper_limit(section: Section, key: str = "upper_limit") -> UpperLimit |
     given = section.take(key)
     if given is None or given == IMPUTED:
         return UpperLimit() if given else None
-    if isinstance(given, str):
+    if not isinstance(given, dict):
         section.fault(key, f'expected {{ value = "…", unit = "…" }} or "{IMPUTED}"')
         return None
     inside = Section(given, (*section.place, key), section.faults)

@@ -152,6 +152,16 @@ def total_words() -> frozenset[str]:
     return frozenset(fold(word.word) for word in all_words() if word.set == "totals")
 
 
+COUNT_AT_END = re.compile(r"\s*(?:\(\s*(?:n\s*[=:]?\s*)?\d+\s*\)|[,;:]?\s*n\s*[=:]\s*\d+|[.:])$")
+
+
+def names_totals(text: str) -> bool:
+    """Whether the cell is what a sheet calls its line of totals: `Total`, `Media:`, `Gesamt (n = 16)`, `n=16`."""
+    folded = fold(text)
+    word = COUNT_AT_END.sub("", folded)
+    return word in total_words() or (not word and folded.startswith("n"))
+
+
 def read_synonyms(name: str) -> list[tuple[str, dict[str, str]]]:
     """The lines of `mappings/synonyms/<name>`, each with its place for a message."""
     lines = (mappings() / "synonyms" / name).read_text("utf-8").splitlines()

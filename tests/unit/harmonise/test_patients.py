@@ -175,6 +175,14 @@ def test_a_line_that_may_be_a_patient_is_kept_and_asked_about() -> None:
     assert issues(cohort) == [("totals-row", "improbable", 3, "ID")]
 
 
+def test_counts_in_a_line_of_totals_are_no_words_to_map() -> None:
+    both = table({"ID": ["1", "Total"], "Sexo": ["M", ""], "HMGCR": ["Positivo", "1"]})
+    hmgcr = '"HMGCR" = { element = "anti_hmgcr", words = { Positivo = "positive" } }\n'
+    cohort = harmonise_tables([both], site(SEX + hmgcr))
+    assert [row["patient"] for row in rows(cohort, "patients")] == ["1"]
+    assert issues(cohort) == [("totals-row", "impossible", 3, "ID")]
+
+
 @pytest.mark.parametrize("name", ["SUM12", "MED-001", "Totalis", "N16", "Media2", "16", "n"])
 def test_identifiers_are_no_totals(name: str) -> None:
     both = table({"ID": ["1", name], "Sexo": ["M", ""], "CPK": ["9", "8"]})
