@@ -108,13 +108,33 @@ def _seal(said: Mapping[str, Any]) -> str:
 
 
 def own_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an NDJSON folder that we wrote, or None where there is none of ours."""
+    """The manifest of an NDJSON folder that we wrote, or None where there is none of ours.
+
+    Raises `ImnmFhirError` where it is ours and damaged: nobody can say then whether a file lacks.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    ours = isinstance(manifest, dict) and manifest.get("format") == FORMAT
-    return cast(dict[str, Any], manifest) if ours else None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        return None
+    if not _names_files(manifest.get("files")):
+        raise ImnmFhirError(
+            f"{folder / MANIFEST}: is damaged; ask for the folder again, or take this file out to read "
+            "what is there"
+        )
+    return manifest
+
+
+def _names_files(files: object) -> bool:
+    """Whether it is what a manifest says of files: by name a type, how many resources, a hash."""
+    return isinstance(files, dict) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("resourceType"), str)
+        and isinstance(each.get("sha256"), str)
+        and type(each.get("resources")) is int
+        for each in files.values()
+    )
 
 
 def is_own_folder(folder: Path) -> bool:

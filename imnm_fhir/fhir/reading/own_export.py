@@ -32,7 +32,7 @@ def trusted_manifest(source: Path) -> dict[str, Any] | None:
     manifest = own_manifest(source) if source.is_dir() else None
     if manifest is None or not manifest.get("checked") or not is_sealed(manifest):
         return None
-    if manifest["dictionary_version"] != load_dictionary().version:
+    if manifest.get("dictionary_version") != load_dictionary().version:
         return None
     whole = not changed_files(source, manifest) and all(
         (source / n).is_file() for n in manifest["files"]

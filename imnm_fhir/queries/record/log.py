@@ -88,7 +88,9 @@ def read_log(folder: Path) -> Log:
 def _unaccounted(entries: Iterable[Entry]) -> list[Entry]:
     """The redacted entries that no redaction names: anybody can blank a line and keep its hash."""
     listed = list(entries)
-    named = {name for each in listed if each.get("event") == REDACTION for name in each["of"]}
+    named = {
+        name for each in listed if each.get("event") == REDACTION for name in each.get("of") or ()
+    }
     return [each for each in listed if each.get("redacted") and each["hash"] not in named]
 
 

@@ -73,3 +73,12 @@ def test_a_redaction_seals_what_was_sealed(export: Path, edited: bool) -> None:
     person = Person(row["site"], row["patient"])
     assert redact_ndjson_folder(export, person)
     assert (trusted_manifest(export) is None) == edited
+
+
+@pytest.mark.parametrize("files", [None, [1], {"Patient.ndjson": "x"}, {"Patient.ndjson": {}}])
+def test_a_damaged_manifest_is_told(export: Path, tmp_path: Path, files: object) -> None:
+    path = export / "manifest.json"
+    said = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**said, "files": files}), "utf-8")
+    with pytest.raises(ImnmFhirError, match=r"manifest\.json: is damaged"):
+        import_files(export, tmp_path / "back")
