@@ -1,9 +1,10 @@
 """How the loop stands: of one cohort's log, or of several sites side by side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from imnm_fhir.cohort import MANIFEST
+from imnm_fhir.cohort import MANIFEST, read_manifest
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.queries.record.log import LOG, log_folder, read_log
 from imnm_fhir.queries.record.status import Status, status_of
@@ -46,17 +47,23 @@ def _statuses(place: Path, log: Path | None) -> list[Status]:
     if place.is_file():
         return [read_status(place)]
     if log is not None or (place / MANIFEST).is_file() or (log_folder(place) / LOG).is_file():
-        return [status_of(read_log(log or log_folder(place)))]
+        found = status_of(read_log(log or log_folder(place)))
+        return [found if found.site else replace(found, site=_site(place))]
     inside = sorted(place.iterdir()) if place.is_dir() else []
-    found = [status_of(read_log(each)) for each in inside if _is_log(each)]
-    found += [read_status(each) for each in inside if each.suffix == ".json"]
-    found = [each for each in found if each.site != "consortium"]  # the pool's own, of no site
-    if not found:
+    known = [status_of(read_log(each)) for each in inside if _is_log(each)]
+    known += [read_status(each) for each in inside if each.suffix == ".json"]
+    known = [each for each in known if each.site != "consortium"]  # the pool's own, of no site
+    if not known:
         raise ImnmFhirError(
             f"{place}: holds no cohort with queries; name a cohort's folder, a folder of cohorts, or the "
             "file of imnm-fhir queries status --json"
         )
-    return found
+    return known
+
+
+def _site(cohort: Path) -> str:
+    """The site of a cohort that nobody was asked about."""
+    return ", ".join(read_manifest(cohort)["sites"]) if (cohort / MANIFEST).is_file() else ""
 
 
 def _is_log(folder: Path) -> bool:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from imnm_fhir.cohort import write_cohort
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.flow import follow
 from imnm_fhir.queries.record.log import Log, append, read_log
 from imnm_fhir.queries.record.status import status_of
 from imnm_fhir.queries.record.status_of_sites import read_status, write_status
 from tests.unit.queries.one_loop import MRC, MRS, round_of
+from tests.unit.small_cohort import cohort, person
 
 
 def loop(folder: Path, site: str) -> Log:
@@ -43,6 +45,14 @@ def test_counts_travel_as_a_file_without_patients_and_queries(tmp_path: Path) ->
     loop(tmp_path / "lyon", "lyon")
     lines = follow([tmp_path / "counts.json", tmp_path / "lyon"], chart=tmp_path / "both.svg")
     assert lines[3].split() == ["all", "4", "4"]
+
+
+def test_cohorts_of_which_nothing_was_asked_have_their_site(tmp_path: Path) -> None:
+    for site in ("lyon", "madrid"):
+        write_cohort(cohort(person("P1"), name=site), tmp_path / site)
+    assert follow([tmp_path / "lyon"]) == ["lyon: 0 queries"]
+    lines = follow([tmp_path / "lyon", tmp_path / "madrid"])
+    assert [line.split()[0] for line in lines if line] == ["site", "lyon", "madrid", "all"]
 
 
 def test_what_cannot_be_put_together_is_told(tmp_path: Path) -> None:
