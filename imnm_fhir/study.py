@@ -78,9 +78,7 @@ class Study:
     demanded: tuple[Demand, ...] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)  # read by imnm_fhir.validation
     hash: str = field(default="", compare=False)
-    source: tuple[str, str] = field(
-        default=("", ""), compare=False
-    )  # the study's own file, its text
+    source: tuple[str, str] = field(default=("", ""), compare=False)  # the own file, and its text
 
     def place(self, *path: str) -> str:
         """Where the study's own file says something, as `study.toml, line 4: `."""

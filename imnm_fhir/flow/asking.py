@@ -76,7 +76,8 @@ def refresh(cohort: Path, log: Log) -> str:
     harmonise_files(files, mapping, cohort, log=log.folder)
     replayed = replayed_of(cohort)
     states = Counter(replayed.get(each["hash"], GONE) for each in changing_entries(log))
-    made = f"{cohort}: made again from the site's files with {states[APPLIED]} corrections on top"
+    corrections = counted(states[APPLIED], "correction")
+    made = f"{cohort}: made again from the site's files with {corrections} on top"
     others = [f"{states[state]} {said}" for state, said in UNUSED.items() if states[state]]
     return "; ".join([made, *others, "validate it"])
 

@@ -87,7 +87,6 @@ def _check_signed(folder: Path, gate: Gate) -> None:
     """Raise `FindingsError` where the study asks for an endorsement and the cohort, as it is, has none."""
     if gate.study is None or not load_study(gate.study).signed:
         return
-
     if faults := endorsement_faults(folder):
         raise FindingsError(
             f"{folder}: the study pools only what an investigator has endorsed: {'; '.join(faults)}"

@@ -25,6 +25,7 @@ from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn, suspect_beside
 from imnm_fhir.harmonise.corrections import APPLIED
 from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top, site_of
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.asking import delivery_id
 from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.record.log import log_folder, read_log
@@ -92,11 +93,16 @@ def harmonise_files(
     made_of = (*base.chain, delivery) if base.recorded else ()
     site_of(cohort)[DELIVERIES] = [each.record() for each in made_of]
     site_of(cohort)[SEARCHED] = base.searched
+    return _write(cohort, before, out)
+
+
+def _write(cohort: Cohort, before: Cohort | None, out: Path) -> Cohort:
+    """Write the cohort with what changed since `before`; only what is returned names who is gone."""
     if before is None:
         return write_cohort(cohort, out)
     found = changes(before, cohort)
-    counted = {**found, "withdrawn": len(found["withdrawn"])}  # who is gone is named in no file
-    written = write_cohort(replace(cohort, manifest={**cohort.manifest, "changes": counted}), out)
+    counts = {**found, "withdrawn": len(found["withdrawn"])}
+    written = write_cohort(replace(cohort, manifest={**cohort.manifest, "changes": counts}), out)
     return replace(written, manifest={**written.manifest, "changes": found})
 
 
@@ -150,9 +156,10 @@ def _warn_of_waiting(before: Cohort, answered: Answered, lacking: Sequence[Path]
     """Say which files the answers about earlier deliveries wait for."""
     if count := waiting(before, answered):
         logger.warning(
-            "%d answers about rows of earlier deliveries are not in the cohort, unless the row comes "
-            "again: %s is not there any more, or was changed; put it back and harmonise again",
-            count,
+            "%s about rows of earlier deliveries %s not in the cohort, unless the row comes again: "
+            "%s is not there any more, or was changed; put it back and harmonise again",
+            counted(count, "answer"),
+            "is" if count == 1 else "are",
             ", ".join(sorted({str(each) for each in lacking})),
         )
 

@@ -87,17 +87,7 @@ def _contested(old: Cohort, new: Cohort, sent: Collection[str]) -> list[dict[str
     """
     if not sent:
         return []
-    fresh = {
-        name
-        for about in new.manifest["sites"].values()
-        for name, state in about.get("corrections", {}).items()
-        if state == APPLIED
-    } - {
-        name
-        for about in old.manifest["sites"].values()
-        for name, state in about.get("corrections", {}).items()
-        if state == APPLIED
-    }
+    fresh = _applied(new) - _applied(old)
     found = []
     for name in TABLES if fresh else ():
         known = {row["id"]: row for row in old.tables[name].to_pylist()}
@@ -106,6 +96,16 @@ def _contested(old: Cohort, new: Cohort, sent: Collection[str]) -> list[dict[str
             if row["id"] not in sent and other is not None and _values(row) != _values(other):
                 found.append({**row, "table": name})
     return found
+
+
+def _applied(cohort: Cohort) -> set[str]:
+    """The corrections that were put on top of what the files say."""
+    return {
+        name
+        for about in cohort.manifest["sites"].values()
+        for name, state in about.get("corrections", {}).items()
+        if state == APPLIED
+    }
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -245,18 +245,14 @@ def _readings(
     by_field = {each.field: each for each in made if each}
     unit, limit = by_field.pop("unit", None), by_field.get("reference_high")
     if limit is not None:
-        of_row = (
-            unit if limit.unit is None else None
-        )  # a limit is no multiple, whatever the value is
+        of_row = unit if limit.unit is None else None  # a limit is no multiple, as a value may be
         limit = by_field["reference_high"] = _with_unit(context, limit, of_row, None, element)
     for target in targets:
         taken = limit is not None or any("reference_high" in each.constants for each in targets)
         if given := upper_limit_reading(context, target, element, taken):
             limit = given
     if limit is not None and limit.limits is not None and limit.limits.mark is None:
-        by_field["reference_high"] = (
-            limit  # the site's own holds for every value, a multiple or not
-        )
+        by_field["reference_high"] = limit  # the site's own: for every value, a multiple or not
     for field, each in by_field.items():
         if each.kind == "number" and each is not limit:
             by_field[field] = _with_unit(context, each, unit, limit, element)

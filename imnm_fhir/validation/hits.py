@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 2_000  # patients whose rows are held as Python objects while findings are made of them
-
-MOST = 10  # patients that one is said to resemble; a column copied into all resembles everybody
+MOST_OTHERS = (
+    10  # patients that one is said to resemble; a column copied into all resembles everybody
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,8 @@ def _site_finding(run: Run, query: Query, found: Sequence[Found], at: Mapping[st
         element=first.element,
         time_point=first.time_point,
         **at,
-        value="; ".join(others[:MOST] + (["…"] if len(others) > MOST else [])) or None,
+        value="; ".join(others[:MOST_OTHERS] + (["…"] if len(others) > MOST_OTHERS else []))
+        or None,
         part=query.part,
         numbers=first.numbers,
     )

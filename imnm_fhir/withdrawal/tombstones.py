@@ -32,15 +32,17 @@ SHORTEST = 32  # characters of a key
 
 @dataclass(frozen=True)
 class Tombstones:
-    """The tombstones of one place with the key that they were made with."""
+    """The tombstones of one place with the key that they were made with.
+
+    `alike` are the marks of what all spellings of a withdrawn patient share (older files have none),
+    `others` those of people who are somebody else than the withdrawn patient whose name looks alike.
+    """
 
     path: Path
     key: bytes
     marks: frozenset[str] = frozenset()
-    alike: frozenset[str] = frozenset()  # of spellings; older files have none
-    others: frozenset[str] = (
-        frozenset()
-    )  # who is another person than the one whose name looks alike
+    alike: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
 
     def is_like(self, site: str, patient: str, also: Iterable[str] = ()) -> bool:
         """Whether somebody's identifier differs from that of a withdrawn patient in spelling only.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from imnm_fhir.harmonise.corrections import AT_SOURCE
+from imnm_fhir.languages import counted
 from imnm_fhir.queries.record.answers import changing_entries, standing_answers
 from imnm_fhir.queries.record.log import REDACTION, Entry, Log
 from imnm_fhir.queries.record.status import query_states
@@ -18,7 +19,7 @@ AUDIT_COLUMNS = (
 TO_FIX_COLUMNS = (
     "patient", "file", "sheet", "row", "column", "source_says", "should_say", "why", "by", "at",
 )  # fmt: skip
-ASKED_AGAIN = ("miscorrected", "conflict")
+IN_DOUBT = ("miscorrected", "conflict")  # states of which the source is to be told nothing yet
 TOLD = (
     "asked", "typed", "answered", "proposed", "said", "signed", "opened", "packet", "redaction",
 )  # fmt: skip
@@ -53,10 +54,10 @@ def _taken(entry: Entry) -> str | None:
     """What a redaction accounts for."""
     if entry.get("event") != REDACTION:
         return None
-    said = f"{len(entry['of'])} entries of a withdrawn patient taken out"
-    return (
-        f"{len(entry['of'])} blanked entries found {entry['found']}" if "found" in entry else said
-    )
+    count = len(entry["of"])
+    if "found" in entry:
+        return f"{counted(count, 'blanked entry', 'blanked entries')} found {entry['found']}"
+    return f"{counted(count, 'entry', 'entries')} of a withdrawn patient taken out"
 
 
 def _cell(value: object) -> Cell:
@@ -69,7 +70,7 @@ def to_fix_rows(log: Log, replayed: Mapping[str, str]) -> list[Row]:
     A correction that is asked again, since it cannot be right or is contradicted, is none for the source.
     """
     rows: list[Row] = []
-    again = {name for name, (state, _) in query_states(log).items() if state in ASKED_AGAIN}
+    again = {name for name, (state, _) in query_states(log).items() if state in IN_DOUBT}
     for entry in changing_entries(log):
         if replayed.get(entry["hash"]) != AT_SOURCE and entry["query"] not in again:
             rows.append(_to_fix(entry, entry.get("new") or "", entry["answer"]))

@@ -86,7 +86,7 @@ def test_an_answer_about_an_earlier_delivery_counts_at_once(here: Site) -> None:
     here.deliver("long2", "P1;05/04/2019;20")
     name = here.answer("CK", "10", "1000")
     said = refresh(here.out, read_log(log_folder(here.out)))
-    assert "with 1 corrections on top" in said
+    assert "with 1 correction on top" in said
     assert here.series() == {N: "1000", "2019-04-05": "20"}
     assert here.states() == {name: "applied"}
     assert read_manifest(here.out)["sites"]["here"]["searched"] is True
@@ -108,7 +108,7 @@ def test_it_is_the_same_row_where_the_earlier_files_are_gone(
     here.answer("Fecha", "04/03/2019", "14/03/2019")
     (here.folder / "long1.csv").unlink()
     here.deliver("long2", "P1;05/04/2019;20")
-    assert "1 answers about rows of earlier deliveries are not in the cohort" in caplog.text
+    assert "1 answer about rows of earlier deliveries is not in the cohort" in caplog.text
     assert here.series() == {N: "10", "2019-04-05": "20"}
     here.deliver("long3", "P1;04/03/2019;11")
     assert here.series() == {"2019-03-14": "11", "2019-04-05": "20"}

@@ -54,7 +54,7 @@ def test_an_answer_counts_at_once_and_the_file_stays_as_it_is(made: Path, filled
     lines = take_answers(made, filled).lines()
     assert lines[0] == "1 answer taken, 0 known already, 0 left open"
     assert lines[-1].endswith(
-        "made again from the site's files with 1 corrections on top; validate it"
+        "made again from the site's files with 1 correction on top; validate it"
     )
     assert values(made) == ["4000"]
     assert (made.parent / "site.csv").read_bytes() == before
