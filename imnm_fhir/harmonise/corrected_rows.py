@@ -74,6 +74,38 @@ def moves_of(tables: Sequence[TablePlan], corrections: Iterable[Correction]) -> 
     }
 
 
+def in_circles(tables: Sequence[TablePlan], corrections: Iterable[Correction]) -> set[str]:
+    """The ids of corrections of dates that put rows in each other's places, or back where they were.
+
+    Whether the source has them still or has exchanged them by now no key tells.
+    """
+    dates = {
+        _key(each): (each.id, moved)
+        for each in corrections
+        for fitted in tables
+        if (moved := _moved(fitted, each)) is not None
+    }
+    found = set()
+    for start, (name, _) in dates.items():
+        key, seen = start, {start}
+        while key in dates:
+            key = (*key[:-1], dates[key][1])
+            if key == start:
+                found.add(name)
+            if key in seen:
+                break
+            seen.add(key)
+    return found
+
+
+def alike(fitted: TablePlan, rows: Iterable[int]) -> bool:
+    """Whether rows of a table say the same in every cell: a row that was sent more than once."""
+    listed = list(rows)
+    return all(
+        cells[row] == cells[listed[0]] for cells in fitted.table.columns.values() for row in listed
+    )
+
+
 def _moved(fitted: TablePlan, correction: Correction) -> str | None:
     """The n with the corrected date in the place of the one it begins with; None where it moves nothing."""
     dated = DATED.match(correction.n or "")

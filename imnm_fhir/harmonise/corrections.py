@@ -13,11 +13,13 @@ from imnm_fhir.harmonise.columns import part_cells
 from imnm_fhir.harmonise.corrected_rows import (
     Correction,
     Moves,
+    alike,
     by_every_key,
     choose,
     facts_at,
     given_at,
     has_key,
+    in_circles,
     moves_of,
 )
 from imnm_fhir.harmonise.facts import Work
@@ -49,14 +51,16 @@ def apply_corrections(
     made, states = list(fitted), {}
     rows = [_rows(each, mapping, key) for each in fitted]
     own = delivery_hash((each.table.file, each.table.sha256) for each in fitted)
-    moves = moves_of(fitted, corrections)
+    moves, circles = moves_of(fitted, corrections), in_circles(fitted, corrections)
     for each in corrections:
         states[each.id] = GONE
         found = _found(made, fitted, rows, each, moves)
         same = each.delivery in (own, asked_of) and each.delivery is not None
         at = choose([(fitted[place], row) for place, row, _ in found], each, same)
-        if at is not None:
-            place, row, header = found[at]
+        if found and each.id in circles:
+            states[each.id] = CONFLICT
+            continue
+        for place, row, header in _all_of(fitted, found, each) if at is None else [found[at]]:
             made[place], states[each.id] = _settle(made[place], header, row, each)
     return made, states
 
@@ -111,6 +115,17 @@ def _found(
         if found:
             return found
     return []
+
+
+def _all_of(
+    source: Sequence[TablePlan], found: Sequence[tuple[int, int, str]], correction: Correction
+) -> Sequence[tuple[int, int, str]]:
+    """All rows that were found, where they are one row sent more than once; none where they differ."""
+    places = {place for place, _, _ in found}
+    if correction.loose or len(places) != 1:
+        return ()
+    same = alike(source[places.pop()], [row for _, row, _ in found])
+    return found if same else ()
 
 
 def _header(fitted: TablePlan, correction: Correction) -> str | None:

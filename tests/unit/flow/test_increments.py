@@ -194,3 +194,23 @@ def test_a_cohort_that_does_not_tell_its_deliveries_loses_none_of_them(here: Sit
     assert here.series() == {N: "10", "2019-04-05": "20", "2019-05-06": "30"}
     here.deliver("long2", "P1;05/04/2019;20")  # the row comes again, and the answer with it
     assert here.series() == {N: "10", "2019-04-05": "200", "2019-05-06": "30"}
+
+
+def test_a_row_that_comes_twice_keeps_its_correction(here: Site) -> None:
+    name = here.answer("CK", "10", "1000")
+    here.deliver("long2", "P1;04/03/2019;10", "P1;04/03/2019;10")
+    assert (here.series(), here.states()) == ({N: "1000"}, {name: "applied"})
+
+
+def test_dates_that_change_places_are_asked_about(tmp_path: Path) -> None:
+    made = Site(tmp_path)
+    made.deliver("long1", "P1;04/03/2019;10", "P1;05/03/2019;20", kind="full")
+    names = [
+        made.answer("Fecha", "04/03/2019", "05/03/2019"),
+        made.answer("Fecha", "05/03/2019", "04/03/2019", n="2019-03-05"),
+    ]
+    as_sent = {N: "10", "2019-03-05": "20"}
+    refresh(made.out, read_log(log_folder(made.out)))
+    assert (made.series(), made.states()) == (as_sent, dict.fromkeys(names, "conflict"))
+    made.deliver("long2", "P1;04/03/2019;10")
+    assert (made.series(), made.states()) == (as_sent, dict.fromkeys(names, "conflict"))
