@@ -247,10 +247,11 @@ def _readings(
     if limit is not None:
         of_row = unit if limit.unit is None else None  # a limit is no multiple, as a value may be
         limit = by_field["reference_high"] = _with_unit(context, limit, of_row, None, element)
+    filled = {*by_field, *(name for each in targets for name in each.constants)}
     for target in targets:
-        taken = limit is not None or any("reference_high" in each.constants for each in targets)
-        if given := upper_limit_reading(context, target, element, taken):
+        if given := upper_limit_reading(context, target, element, filled):
             limit = given
+            filled.add(given.field)
     if limit is not None and limit.limits is not None and limit.limits.mark is None:
         by_field["reference_high"] = limit  # the site's own: for every value, a multiple or not
     for field, each in by_field.items():

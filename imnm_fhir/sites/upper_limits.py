@@ -7,6 +7,7 @@ no file has.
 """
 
 import re
+from collections.abc import Collection
 
 from imnm_fhir.dictionary import Dictionary, Element
 from imnm_fhir.errors import ImnmFhirError
@@ -45,17 +46,17 @@ def read_upper_limit(section: Section, key: str = "upper_limit") -> UpperLimit |
 
 
 def upper_limit_reading(
-    context: Context, target: Target, element: Element, taken: bool
+    context: Context, target: Target, element: Element, filled: Collection[str]
 ) -> Reading | None:
     """How the limit of a target's column is read; None, with a fault, where it has no use.
 
-    `taken`: the limit stands in a column of the file already.
+    `filled` are the fields of the fact that columns and constants fill already.
     """
     said = target.upper_limit
     if said is None:
         return None
     try:
-        if taken:
+        if FIELD in filled:
             raise ImnmFhirError("the limit comes from a column already; keep one of them")
         if target.field not in (None, "value", default_field(element)) or element.type != "number":
             raise ImnmFhirError(
@@ -64,8 +65,8 @@ def upper_limit_reading(
         if target.style.thousands == "." and any(map(UNCLEAR.fullmatch, said.by_sex.values())):
             raise ImnmFhirError(UNCLEAR_LIMIT)
         limits = _limits(said, element)
-        if not said.by_sex and "method" in (*target.constants, *target.beside):
-            raise ImnmFhirError("an imputed limit is marked in method, which the column fills too")
+        if not said.by_sex and "method" in filled:
+            raise ImnmFhirError("an imputed limit is marked in method, which is filled already")
     except (ImnmFhirError, Unreadable) as error:
         context.fault(target.line, target.column, f"upper_limit: {error}")
         return None

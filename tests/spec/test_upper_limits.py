@@ -161,10 +161,12 @@ def test_a_corrected_multiple_is_read_with_its_limit() -> None:
         ('element = "myalgia", upper_limit = { value = "190", unit = "U/L" }', "belongs to the value of a number"),
         ('element = "ldh", unit = "xLSN", upper_limit = "imputed"', "none is known to impute for ldh"),
         ('element = "ck", unit = "xLSN", set = { method = "other" }, upper_limit = "imputed"', "marked in method"),
+        ('element = "ck", unit = "xLSN", with = { method = { column = "M", words = { L = "line_blot" } } }, upper_limit = "imputed"', "marked in method"),
+        ('element = "ck", unit = "xLSN", upper_limit = "imputed" }\n"M" = { element = "ck", field = "method", words = { L = "line_blot" }', "marked in method"),
         ('element = "ck", unit = "xLSN", with = { reference_high = { column = "ID", unit = "U/L" } }, ' + OWN, "from a column already"),
     ],
 )  # fmt: skip
 def test_a_limit_that_cannot_be_is_refused(line: str, said: str) -> None:
     with pytest.raises(Problems, match=r"line \d+") as fault:
-        check_site_mapping(site(SEX + f'"X" = {{ {line} }}'), [patients({"X": ["1"]})])
+        check_site_mapping(site(SEX + f'"X" = {{ {line} }}'), [patients({"X": ["1"], "M": ["L"]})])
     assert said in str(fault.value)
