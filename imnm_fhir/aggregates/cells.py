@@ -29,7 +29,7 @@ FOOTNOTE_SIGNS = re.compile("[*†‡§¶#ªºᵃᵇᶜᵈᵉᶠᵍ¹²³⁰⁴�
 LETTERS_AT_END = re.compile(r"(?<=[\d)%\]])\s?\^?[a-h](?:\s?,\s?[a-h])*$")
 LETTER_INSIDE = re.compile(r"(?<=\d)\^?[a-h](?=\s*[(\[])")
 DIGIT_AT_END = re.compile(r"(?<=[)\]])\^?\d$")  # a raised digit that lost its place
-WORDS_IN_BRACKETS = re.compile(r"([(\[])\s*[^\W\d_][^\d(\[<>]*?(?=[<>]?\s*[-−]?\d)")
+WORDS_IN_BRACKETS = re.compile(r"([(\[])\s*[^\W\d_][^\d(\[<>]*?(?=[<>]?\s*[-−–]?\d)")
 UNIT_BEFORE = re.compile(r"(?<=\d)\s+[^\W\d_][^\s\d([]*(?=\s*[(\[])")
 UNIT_AFTER = re.compile(r"(?<=[\d)\]])\s+[^\W\d_][^\d([]*$")
 

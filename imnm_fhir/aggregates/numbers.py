@@ -8,7 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 
 GROUP = r"[ .,'’]"  # what stands between thousands; other spaces are plain ones by then
-NUMBER = rf"(?:[-−]?\d{{1,3}}(?:{GROUP}\d{{3}})+(?!\d)(?:[.,]\d+)?|[-−]?\d+(?:[.,]\d+)?)"
+NUMBER = rf"(?:[-−–]?\d{{1,3}}(?:{GROUP}\d{{3}})+(?!\d)(?:[.,]\d+)?|[-−–]?\d+(?:[.,]\d+)?)"
+MINUS = str.maketrans("−–", "--")  # a paper's minus is often a dash
 GROUPED = re.compile(rf"-?([1-9]\d{{0,2}})({GROUP})\d{{3}}((?:\2\d{{3}})*)([.,]\d+)?")
 PLAIN = re.compile(r"-?\d+(?:[.,]\d+)?")
 TOTAL = re.compile(rf"\b[nN]\s*[=:]\s*(?P<total>{NUMBER})(?!\d|[.,]\d)")
@@ -51,7 +52,7 @@ def number(text: str, decimal: str) -> Decimal | None:
 
     A sign that can only be the decimal one (`71,5`, `0.123`) is that, whatever the table's is.
     """
-    plain = text.strip().replace("−", "-")
+    plain = text.strip().translate(MINUS)
     if len(plain) > LONGEST:
         return None
     grouped = GROUPED.fullmatch(plain)

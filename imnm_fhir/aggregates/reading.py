@@ -24,7 +24,24 @@ def read_rows(
     rows = [row for grid in grids for block in blocks_of(grid) for row in _rows(block, sign)]
     if not rows:
         raise ImnmFhirError(f"{path.name}: it has no rows with numbers; give label, n, N, percent")
-    return rows, sign
+    return [_printable(row) for row in rows], sign
+
+
+def _printable(row: Row) -> Row:
+    """The row with its words on one line, and without signs that would command a terminal."""
+    return replace(
+        row,
+        label=_plain(row.label),
+        group=_plain(row.group),
+        source=_plain(row.source),
+        section=_plain(row.section),
+        part_of=None if row.part_of is None else _plain(row.part_of),
+        unread=tuple(map(_plain, row.unread)),
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
 def _rows(block: Block, sign: str) -> list[Row]:

@@ -291,3 +291,17 @@ def test_n_and_percent_in_columns_of_their_own_below_two_rows_of_groups(tmp_path
         "row 6, Age, years (anti-HMGCR): the median 72 lies below the lower end 74 of its range",
         "row 8, Statin (All patients): 80.3 % is not 13/16 (81.3 %), and no count of 13 to 19 gives it",
     ]
+
+
+def test_a_dash_may_be_a_minus(tmp_path: Path) -> None:
+    line = COLUMNS + "Change, median (range);–5 (–10 to –2);−5 (–10––2);–15 (–10 to 2)\n"
+    assert found(written(tmp_path, line)) == [
+        "row 2, Change, median (range) (anti-SRP): "
+        "the median -15 lies below the lower end -10 of its range"
+    ]
+
+
+def test_a_label_is_one_line_and_commands_no_terminal(tmp_path: Path) -> None:
+    line = COLUMNS + '"Wo\x1b[2Jmen,\nn (%)";25 (86.9);15 (78.9);10 (100.0)\n'
+    [said] = found(written(tmp_path, line))
+    assert said.startswith("row 2, Wo[2Jmen, n (%) (All patients): 86.9 % ")
