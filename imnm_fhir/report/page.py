@@ -188,7 +188,7 @@ def _compared(validation: Validation, words: Words) -> list[dict[str, Any]]:
 def _waivers(validation: Validation) -> list[Mapping[str, Any]]:
     """The waivers given; who is not in the cohort, such as a withdrawn patient, is not named."""
     used = {waiver for _, waiver in validation.waived}
-    known = {row_key((each.partition("/")[2],)) for each in validation.patients}
+    known = {each.partition("/")[2] for each in validation.patients}  # as keys write them
     return [
         {
             **vars(each),

@@ -29,5 +29,7 @@ def test_every_public_name_is_what_its_module_defines(name: str) -> None:
 def test_an_unknown_name_is_told_as_python_does() -> None:
     named = later("imnm_fhir.derive", {"cases": ("derive_case",)})
     assert named("derive_case").__module__ == "imnm_fhir.derive.cases"
-    with pytest.raises(AttributeError, match=r"module 'imnm_fhir\.derive' has no attribute 'cases_'"):
+    with pytest.raises(
+        AttributeError, match=r"module 'imnm_fhir\.derive' has no attribute 'cases_'"
+    ):
         named("cases_")

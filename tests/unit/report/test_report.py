@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.findings import Validation, Waiver
 from imnm_fhir.issues import Issue
+from imnm_fhir.keys import row_key
 from imnm_fhir.languages import known_languages
 from imnm_fhir.report import report_page, write_report
 from imnm_fhir.report.rows import FINDING_COLUMNS
@@ -145,6 +147,17 @@ def test_what_could_not_be_judged_and_waivers_are_listed(validation: Validation)
     assert re.search(
         r"<td>P3</td><td><code>M01</code></td><td>Dr. Ana Ruiz</td>.*?<td>yes</td>", page
     )
+
+
+@pytest.mark.parametrize(("patient", "named"), [("A/1%", True), ("GONE", False)])
+def test_a_waiver_names_a_patient_who_is_there_alone(
+    validation: Validation, patient: str, named: bool
+) -> None:
+    waiver = replace(WAIVER, patient=patient, place="waivers.toml, line 1")
+    there = (*validation.patients, row_key(("madrid", "A/1%")))
+    page = page_of(replace(validation, patients=there, waivers=(waiver,)))
+    assert f"<td>{patient if named else waiver.place}</td><td><code>M01</code>" in page
+    assert named or patient not in page
 
 
 def test_tables_are_written_and_escaped(validation: Validation, tmp_path: Path) -> None:
