@@ -66,7 +66,9 @@ def put_on_top(old: Cohort, new: Cohort, sent: Collection[str] = ()) -> Cohort:
         | _replayed(old.manifest["sites"][site], each)
         for site, each in new.manifest["sites"].items()
     }
-    issues = (*_standing(old, new), *new.issues, *map(_contest, doubted))
+    issues = (
+        *_standing(old, new), *new.issues, *map(_contest, doubted), *map(_doubt, _undated(old, new))
+    )  # fmt: skip
     kept = {name: old.manifest[name] for name in ("redactions",) if name in old.manifest}
     manifest = {**new.manifest, **kept, "sites": about}
     cells = _cells(old, new, gone, {str(each["id"]) for each in doubted})
@@ -116,6 +118,38 @@ CONTESTED = translatable(
     "as corrected it has the key of a row of an earlier delivery that says otherwise; neither is kept: "
     "send both rows again in one delivery, and tell them apart"
 )
+
+
+REPLACED = translatable(
+    "has no date, and took the place of a row without date of an earlier delivery that says otherwise; if "
+    "they are two, give each its date and send both again"
+)
+
+
+def _undated(old: Cohort, new: Cohort) -> list[dict[str, Any]]:
+    """Rows without date that take the place of others, of elements that come in series by date."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    before, now = (each.tables["observations"] for each in (old, new))
+    series: set[str] = set()
+    for each in (before, now):
+        dated = pc.and_(pc.is_null(each["time_point"]), pc.is_valid(each["n"]))
+        series |= set(pc.unique(each.filter(dated)["element"]).to_pylist())
+    undated = pc.and_(pc.is_null(now["time_point"]), pc.is_null(now["n"]))
+    of_series = pc.is_in(now["element"], value_set=pa.array(sorted(series), pa.string()))
+    fresh = now.filter(pc.and_(undated, of_series))
+    same = before.filter(pc.is_in(before["id"], value_set=fresh["id"].combine_chunks()))
+    known = {row["id"]: row for row in same.to_pylist()}
+    return [
+        {**row, "table": "observations"}
+        for row in fresh.to_pylist()
+        if row["id"] in known and _values(known[row["id"]]) != _values(row)
+    ]
+
+
+def _doubt(row: Mapping[str, Any]) -> Issue:
+    return replace(_contest(row), kind="improbable", message=REPLACED)
 
 
 def _contest(row: Mapping[str, Any]) -> Issue:

@@ -214,3 +214,12 @@ def test_dates_that_change_places_are_asked_about(tmp_path: Path) -> None:
     assert (made.series(), made.states()) == (as_sent, dict.fromkeys(names, "conflict"))
     made.deliver("long2", "P1;04/03/2019;10")
     assert (made.series(), made.states()) == (as_sent, dict.fromkeys(names, "conflict"))
+
+
+def test_a_row_without_date_that_takes_the_place_of_another_is_asked_about(here: Site) -> None:
+    here.deliver("long2", "P1;;20")
+    here.deliver("long3", "P1;;20")
+    assert not read_cohort(here.out).issues
+    here.deliver("long4", "P1;;30")
+    (issue,) = read_cohort(here.out).issues
+    assert (issue.rule, issue.kind, issue.row) == ("duplicate-fact", "improbable", 2)
