@@ -67,7 +67,8 @@ def harmonise_files(
     before = _earlier(out, mapping) if out else None
     if before is not None and place is not None:
         _warn_of_lost(before, place, {each["hash"] for each in kept.entries} if kept else ())
-    suspect = suspect_beside(mapping.id, *([out] if out else []), files[0])
+    beside = [*([out] if out else []), files[0], *_earlier_files(before, mapping)]
+    suspect = suspect_beside(mapping.id, *beside)
     base = _base(before, files, mapping, answered, suspect)
     known = people_of(base.cohort if mapping.kind == INCREMENTAL else None)
     cohort = harmonise(
@@ -81,14 +82,14 @@ def harmonise_files(
         progress=progress,
     )
     delivery = delivery_of(files, mapping, cohort)
-    cohort = leave_out_withdrawn(cohort, *([out] if out else []), files[0])
+    cohort = leave_out_withdrawn(cohort, *beside)
     if out is None:
         return cohort
     if (out / MANIFEST).is_file():
         check_fingerprint(read_manifest(out), cohort.manifest)
     if mapping.kind == INCREMENTAL and base.cohort is not None:
         sent = source_ids(files, mapping, cohort, known)
-        cohort = leave_out_withdrawn(put_on_top(base.cohort, cohort, sent), out)
+        cohort = leave_out_withdrawn(put_on_top(base.cohort, cohort, sent), *beside)
     site_of(cohort)[READ_FROM] = _read_from(files, site)
     made_of = (*base.chain, delivery) if base.recorded else ()
     site_of(cohort)[DELIVERIES] = [each.record() for each in made_of]
@@ -194,6 +195,13 @@ def _earlier(out: Path, mapping: SiteMapping) -> Cohort | None:
         return None
     own = cohort.manifest["origin"] == "site file" and cohort.sites == (mapping.id,)
     return cohort if own or mapping.kind == INCREMENTAL else None
+
+
+def _earlier_files(before: Cohort | None, mapping: SiteMapping) -> list[Path]:
+    """A file of each earlier delivery that an increment is put on: tombstones may stand beside it."""
+    if before is None or mapping.kind != INCREMENTAL:
+        return []
+    return [each.files[0] for each in deliveries_of(before)]
 
 
 def _read_from(files: Sequence[Path], site: str) -> dict[str, Any]:

@@ -223,3 +223,17 @@ def test_a_row_without_date_that_takes_the_place_of_another_is_asked_about(here:
     here.deliver("long4", "P1;;30")
     (issue,) = read_cohort(here.out).issues
     assert (issue.rule, issue.kind, issue.row) == ("duplicate-fact", "improbable", 2)
+
+
+def test_who_was_withdrawn_beside_the_files_stays_out_when_deliveries_are_made_again(
+    tmp_path: Path,
+) -> None:
+    made = Site(tmp_path)
+    made.out = tmp_path / "build" / "cohort"
+    bury(tombstones_beside(tmp_path / "long1.csv"), "here", "P1")
+    made.deliver("long1", "P1;04/03/2019;10", "P2;04/03/2019;20", kind="full")
+    assert made.series() == {N: "20"}
+    made.answer("CK", "0", "1", n="2020-01-01")
+    made.deliver("long2", "P2;05/04/2019;30")
+    assert made.series() == {N: "20", "2019-04-05": "30"}
+    assert read_cohort(made.out).tables["patients"]["patient"].to_pylist() == ["P2"]
