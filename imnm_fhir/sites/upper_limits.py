@@ -71,8 +71,13 @@ def upper_limit_reading(
         context.fault(target.line, target.column, f"upper_limit: {error}")
         return None
     mark = None if said.by_sex else imputed_mark(context.dictionary)
+    fact = (
+        element.name,
+        target.time_point,
+        target.n,
+    )  # a column may fill several, each with its limit
     return Reading(
-        f"{MADE}{target.line} {target.column}", target.line, FIELD, "number", carries=False,
+        f"{MADE}{target.line} {target.column} {fact}", target.line, FIELD, "number", carries=False,
         element=element, decimal=".", unit=SourceUnit(element.unit), optional=True,
         limits=UpperLimits(limits, mark),
     )  # fmt: skip

@@ -132,6 +132,14 @@ def test_a_row_that_names_the_multiple_beside_a_unit_of_the_column(unit: str, va
     assert rows(cohort, "observations") == [{"patient": "P1", "element": "ck", **made}]
 
 
+def test_each_element_of_a_column_has_its_own_limit() -> None:
+    both = [f'{{ element = "{name}", unit = "xLSN", upper_limit = {{ value = "{limit}", unit = "U/L" }} }}'
+            for name, limit in (("ck", "190"), ("ldh", "250"))]  # fmt: skip
+    cohort = harmonise_tables([patients({"X": ["10"]})], site(SEX + f'"X" = [ {", ".join(both)} ]'))
+    found = {row["element"]: row["value_number"] for row in rows(cohort, "observations")}
+    assert found == {"ck": "1900", "ldh": "2500"}
+
+
 def test_a_corrected_multiple_is_read_with_its_limit() -> None:
     column = f'"CK" = {{ element = "ck", unit = "xLSN", {BY_SEX} }}'
     correction = Correction(

@@ -1,4 +1,4 @@
-"""What is asked, in which order and how much at once: `expectations/queries.toml`."""
+"""What is asked and in which order: `expectations/queries.toml`; how much at once: the study."""
 
 import tomllib
 from collections.abc import Mapping
