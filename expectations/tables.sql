@@ -42,8 +42,14 @@ SELECT p.site, p.patient,
        CASE WHEN p.deceased_date IS NOT NULL THEN 'true'
             ELSE CAST(p.deceased_boolean AS VARCHAR) END AS deceased,
        earliest(p.deceased_date) AS death_earliest, latest(p.deceased_date) AS death_latest,
+       earliest(p.birth_date) AS birth_earliest, latest(p.birth_date) AS birth_latest,
+       -- A birth that is not before the onset is asked about once (D01), not again at every other date.
+       CASE WHEN p.birth_date IS NULL THEN NULL
+            WHEN earliest(p.birth_date) >= i.onset THEN 'no' ELSE 'yes' END AS born,
        coalesce(s.data_date, s.today) AS last_day
-FROM patients p LEFT JOIN sites s USING (site);
+FROM patients p LEFT JOIN sites s USING (site)
+LEFT JOIN (SELECT site, patient, min(latest(onset_date)) AS onset
+           FROM conditions WHERE element = 'imnm' GROUP BY ALL) i USING (site, patient);
 
 -- patients
 SELECT p.position, p.site, p.patient, p.sex, p.sex_missing, p.birth_date, p.birth_date_missing,
@@ -75,7 +81,8 @@ SELECT o.position, o.site, o.patient, o.element, o.time_point, o.n, o.comparator
                 earliest(o.date) > i.diagnosis + getvariable('K05_days')::INTEGER) AS follow_up,
        e.type AS element_type, e."group" AS element_group, e.range_low, e.range_high, e.range_mark,
        CAST(a.value_boolean AS VARCHAR) AS test_done,
-       n.deceased, n.death_earliest, n.death_latest, n.last_day, n.patient IS NOT NULL AS patient_known,
+       n.deceased, n.death_earliest, n.death_latest, n.birth_earliest, n.birth_latest, n.born,
+       n.last_day, n.patient IS NOT NULL AS patient_known,
        coalesce(o.value_number, o.value_code, o.value_text, CAST(o.value_boolean AS VARCHAR),
                 o.value_date) IS NOT NULL AS has_value,
        coalesce(regexp_full_match(o.value_text, '\++'), false) AS has_grade,
@@ -161,7 +168,8 @@ SELECT m.position, m.site, m.patient, m.element, m.time_point, m.n, m.value_code
             WHEN coalesce(pairs.surely, false) THEN 'yes' ELSE 'unknown' END AS overlap,
        make_date(v.withdrawn, 12, 31) AS drug_withdrawn,
        v."group" AS drug_group,
-       n.deceased, n.death_earliest, n.death_latest, n.last_day, n.patient IS NOT NULL AS patient_known,
+       n.deceased, n.death_earliest, n.death_latest, n.birth_earliest, n.birth_latest, n.born,
+       n.last_day, n.patient IS NOT NULL AS patient_known,
        is_date(m.start_date) AND is_date(m.end_date) AS dates_fit,
        (m.value_code IS NULL OR v.key IS NOT NULL) AND is_code('status', m.status)
            AND is_code('route', m.route) AND is_code('reason', m.reason)
@@ -199,7 +207,8 @@ SELECT c.position, c.site, c.patient, c.element, c.time_point, c.n, c.value_code
        coalesce(cells.facts > 1, false)
            OR (c.value_code IS NULL AND coalesce(regexp_matches(c.value_text, '[+;&/]|, '), false))
            AS several_in_cell,
-       n.deceased, n.death_earliest, n.death_latest, n.last_day, n.patient IS NOT NULL AS patient_known,
+       n.deceased, n.death_earliest, n.death_latest, n.birth_earliest, n.birth_latest, n.born,
+       n.last_day, n.patient IS NOT NULL AS patient_known,
        is_date(c.onset_date) AND is_date(c.date) AND is_date(c.recorded_date) AS dates_fit,
        (c.value_code IS NULL OR v.key IS NOT NULL) AND is_code('onset_missing', c.onset_missing)
            AND is_code('date_missing', c.date_missing)
@@ -217,7 +226,8 @@ SELECT r.position, r.site, r.patient, r.element, r.time_point, r.n, r.value_text
        earliest(r.date) AS date_earliest, latest(r.date) AS date_latest,
        earliest(r.end_date) AS end_earliest, latest(r.end_date) AS end_latest,
        TRY_CAST(r.sessions AS DOUBLE) AS sessions, e.name IS NOT NULL AS element_known,
-       n.deceased, n.death_earliest, n.death_latest, n.last_day, n.patient IS NOT NULL AS patient_known,
+       n.deceased, n.death_earliest, n.death_latest, n.birth_earliest, n.birth_latest, n.born,
+       n.last_day, n.patient IS NOT NULL AS patient_known,
        is_date(r.date) AND is_date(r.end_date) AS dates_fit,
        is_code('date_missing', r.date_missing) AND is_code('time_point', r.time_point) AS codes_fit,
        r.sessions IS NULL OR TRY_CAST(r.sessions AS DOUBLE) IS NOT NULL AS type_fits

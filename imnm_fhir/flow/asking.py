@@ -85,7 +85,7 @@ def refresh(cohort: Path, log: Log) -> str:
 UNUSED = {
     AT_SOURCE: "said by the source by now",
     UNREADABLE: "that cannot be read and will be asked again",
-    CONFLICT: "against what the source says by now, which will be asked",
+    CONFLICT: "against what the source says, which will be asked",
     GONE: "whose row is not there",
 }
 

@@ -106,7 +106,8 @@ def make_packet(
     else:
         packet = _to_site(folder, manifest, site, study, log)
     write_packet(packet, out)
-    return f"{out}: {counted(len(packet.questions), 'question')}, said on them: {len(packet.said)}"
+    said = counted(len(packet.said), "answer or remark", "answers and remarks")
+    return f"{out}: {counted(len(packet.questions), 'question')}, {said}"
 
 
 def _to_consortium(folder: Path, manifest: Mapping[str, Any], log: Path | None) -> Packet:
