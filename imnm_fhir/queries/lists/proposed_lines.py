@@ -128,7 +128,9 @@ def _plain(text: str) -> str:
 def write_mapping_lines(log: Log, mapping: SiteMapping | None = None) -> int:
     """Write the proposals into the log's folder; how many there are. No file where there is none."""
     lines = mapping_lines(log, mapping)
-    if lines:
-        with replace_atomically(log.folder / FILE, private=True) as unfinished:
-            unfinished.write_text(HEAD + "\n".join(["", *lines, ""]), "utf-8")
+    if not lines:
+        (log.folder / FILE).unlink(missing_ok=True)
+        return 0
+    with replace_atomically(log.folder / FILE, private=True) as unfinished:
+        unfinished.write_text(HEAD + "\n".join(["", *lines, ""]), "utf-8")
     return len(lines)

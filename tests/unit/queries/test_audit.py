@@ -110,6 +110,7 @@ def test_a_word_is_proposed_as_what_the_site_s_own_word_means(
 
 
 def test_without_such_an_answer_there_is_no_file(log: Log) -> None:
+    (log.folder / FILE).write_text("# of answers that nobody stands by any more\n", "utf-8")
     assert write_mapping_lines(log) == 0
     assert not (log.folder / FILE).exists()
 
