@@ -253,7 +253,7 @@ def _block(draft: _Draft, most: int, page: _Page) -> Block:
         advice=page.words.advice(rule) if rule else None,
         source=rule.source if rule else None,
         question=_question(query, page) if query else None,
-        evidence=_evidence(query, lead, page),
+        evidence=_evidence(draft, page),
         query=one.id if one and ids else None,
         standing=standing,
         patients=len({(each.site, each.patient) for each in draft.findings if each.patient}),
@@ -298,15 +298,19 @@ def _unit(findings: Sequence[Issue], query: Query | None, page: _Page) -> Unit:
     )
 
 
-def _evidence(query: Query | None, lead: Issue, page: _Page) -> str | None:
+def _evidence(draft: _Draft, page: _Page) -> str | None:
     """What speaks for a cause in a column, or with the numbers of a rule; nothing where it is neutral."""
-    if query is None or (page.asked and page.asked.neutral):
+    if not draft.causes or (page.asked and page.asked.neutral):
         return None
+    query, lead = draft.causes[0].query, draft.findings[0]
     if query.rows or lead.rule in UNIT_RULES:
         return query.evidence
-    if not isinstance(lead, Finding):
-        return None
-    return page.rules[lead.rule].evidenced(page.words.language, lead)
+    said = (
+        page.rules[first.rule].evidenced(page.words.language, first)
+        for first in (cause.findings[0] for cause in draft.causes[:MOST_CELLS])
+        if isinstance(first, Finding)
+    )
+    return "; ".join(dict.fromkeys(text for text in said if text)) or None
 
 
 def _rule_lines(findings: Iterable[Issue], page: _Page) -> list[RuleLine]:
