@@ -44,7 +44,7 @@ def redact_place(
     What fails at one thing is added to `problems`, and the others go on.
     """
     cohorts = cohort_folders(place)
-    exports = [path.parent for path in _named(place, MANIFEST) if own_manifest(path.parent)]
+    exports = [path.parent for path in _named(place, MANIFEST) if _is_export(path.parent)]
     work: list[Callable[[], Redacted | None]] = []
     work += [partial(redact_cohort, folder, person) for folder in cohorts]
     work += [partial(redact_ndjson_folder, folder, person) for folder in exports]
@@ -117,9 +117,17 @@ def _named(place: Path, name: str) -> list[Path]:
     return [path for path in _files(place) if path.name == name]
 
 
+def _is_export(folder: Path) -> bool:
+    """Whether it is an export of ours; the files of one with a damaged manifest are taken one by one."""
+    try:
+        return own_manifest(folder) is not None
+    except ImnmFhirError:
+        return False
+
+
 def _is_cohort(manifest: Path) -> bool:
     try:
         content = json.loads(manifest.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "tables" in content and "sites" in content

@@ -154,3 +154,14 @@ def test_what_a_server_may_still_hold_survives_the_end_of_the_program(
     withdraw("madrid/MAD-03", [tmp_path / "cohort"], [URL])
     assert heard[1] == heard[0] | {("Observation", "found-by-search")} and len(heard[0]) == 3
     assert not list(tmp_path.rglob("*.unfinished"))
+
+
+def test_an_export_with_a_damaged_manifest_is_redacted_file_by_file(tmp_path: Path) -> None:
+    write_cohort(cohort(person("MAD-03"), person("MAD-04")), tmp_path / "c")
+    export([tmp_path / "c"], str(tmp_path / "out"))
+    manifest = tmp_path / "out" / "manifest.json"
+    said = json.loads(manifest.read_text("utf-8"))
+    manifest.write_text(json.dumps({"format": said["format"]}), "utf-8")
+    withdraw("madrid/MAD-03", [tmp_path])
+    text = (tmp_path / "out" / "Patient.ndjson").read_text("utf-8")
+    assert "MAD-04" in text and "MAD-03" not in text
