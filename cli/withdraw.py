@@ -53,6 +53,8 @@ def command(
     from imnm_fhir.flow import tell_apart, withdraw
 
     if another_person:
+        if urls:
+            raise UsageError("--another-person is noted in folders alone: leave --at out")
         for line in tell_apart(_patient(patient, patient_file), list(places)):
             voice.say(line)
         return

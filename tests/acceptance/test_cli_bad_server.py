@@ -168,3 +168,10 @@ def test_dry_run_and_refused_cells(passed: None) -> None:
     assert [events[0]["event"], events[-1]["event"]] == ["begin", "end"]
     assert {"time", "user", "host", "server", "program"} <= events[0].keys()
     check_silence(ran)
+
+
+def test_another_person_is_noted_in_folders_alone() -> None:
+    asked = ("withdraw", ".", "--patient", "site/P1", "--another-person")
+    ran = run(*asked, "--at", "https://fhir.example.org/fhir")
+    assert ran.code == 2
+    assert "leave --at out" in ran.err
