@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return FilesAndServer(config, log)
+
+
+@pytest.fixture(autouse=True)
+def loudness() -> Iterator[None]:
+    """How much the library logs is what it was: a command with --quiet silences no later test."""
+    logger = logging.getLogger("imnm_fhir")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
