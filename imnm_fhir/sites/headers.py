@@ -5,7 +5,7 @@ from functools import cache
 
 from imnm_fhir.dictionary import fold_header, load_dictionary
 from imnm_fhir.errors import ImnmFhirError
-from imnm_fhir.sites.unit_of import IN_HEADER, source_unit, unit_in_header
+from imnm_fhir.sites.unit_of import IN_HEADER, source_unit_of_header, unit_in_header
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _unit(element: str, field: str, header: str) -> str | None:
     if text is None or not field.endswith(("_number", "_high")):
         return None
     try:
-        source_unit(load_dictionary().elements[element], field, text)
+        source_unit_of_header(load_dictionary().elements[element], field, text)
     except ImnmFhirError:
         return None
     return text

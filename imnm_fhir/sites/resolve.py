@@ -11,7 +11,12 @@ from imnm_fhir.sites.mapping import FILL_IN, SiteFile, SiteMapping, Target
 from imnm_fhir.sites.plan import FactPlan, FilePlan, Reading, SitePlan
 from imnm_fhir.sites.readings import Context, Source, make_reading, source_beside, source_of
 from imnm_fhir.sites.titres import has_titres
-from imnm_fhir.sites.unit_of import own_unit, source_unit, unit_in_header, wants_unit
+from imnm_fhir.sites.unit_of import (
+    own_unit,
+    source_unit_of_header,
+    unit_in_header,
+    wants_unit,
+)
 from imnm_fhir.sites.upper_limits import upper_limit_reading
 from imnm_fhir.sites.words import code_values
 from imnm_fhir.units import is_ucum
@@ -298,7 +303,7 @@ def _with_unit(
         return replace(reading, unit=own_unit(element) if reading.field != "sessions" else None)
     named = unit_in_header(reading.column)
     try:
-        found = source_unit(element, reading.field, named) if named else None
+        found = source_unit_of_header(element, reading.field, named) if named else None
     except ImnmFhirError:  # what stands in the brackets is no unit of this element
         found = None
     return replace(reading, unit=found, unit_missing=found is None)
@@ -308,7 +313,7 @@ def _check_header_unit(context: Context, reading: Reading, element: Element) -> 
     """Fault a header that ends in another unit of the element than the mapping's."""
     for named in {unit_in_header(reading.column) or "", reading.column.split()[-1].strip("()[]")}:
         try:
-            found = source_unit(element, reading.field, named) if named else reading.unit
+            found = source_unit_of_header(element, reading.field, named) if named else reading.unit
         except ImnmFhirError:  # a word such as basal, or a unit of something else
             continue
         if found and reading.unit and found.stored == reading.unit.stored:

@@ -56,6 +56,27 @@ def source_unit(element: Element, field: str, text: str) -> SourceUnit:
     return found
 
 
+def source_unit_of_header(element: Element, field: str, named: str) -> SourceUnit:
+    """As `source_unit`, of a unit that a header names; there, bare `ULN` may be the limit itself.
+
+    Raises `ImnmFhirError` for it too: `CK (ULN)` may hold multiples or limits, `CK (xULN)` multiples.
+    """
+    found = source_unit(element, field, named)
+    if is_times_upper_limit(ucum(named, element.enzyme)) and _is_bare(named, element.enzyme):
+        raise ImnmFhirError(
+            f"{named} may be the limit or a multiple of it; the header says not which"
+        )
+    return found
+
+
+def _is_bare(named: str, enzyme: bool) -> bool:
+    """Whether the multiple is named without its sign: `ULN`, of which `xULN` is known too."""
+    try:
+        return is_times_upper_limit(ucum(f"x{named}", enzyme))
+    except ImnmFhirError:
+        return False
+
+
 def own_unit(element: Element) -> SourceUnit | None:
     """The unit of a number that needs none named: the element's score, or nothing."""
     return SourceUnit(element.unit) if element.unit else None

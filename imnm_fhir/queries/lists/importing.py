@@ -224,6 +224,11 @@ def _check(answer: str, new: str, question: Entry, cell: Target) -> None:
     column = question.get("patient") is None
     if answer == "corrected" and not new:
         raise _Refused("says corrected and gives no new value; fill it in")
+    if answer == "corrected" and cell.column and cell.word is None and cell.value is not None:
+        raise _Refused(
+            "no column holds this value, the mapping says it for everybody; say in the comment what is "
+            "right, leave the answer empty, and have the mapping corrected"
+        )
     if answer == "corrected" and new == (cell.word or "") and not column:
         raise _Refused("the new value is the old one; choose confirmed as is, or correct it")
     if new and answer not in ("corrected", "confirmed"):

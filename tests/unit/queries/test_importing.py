@@ -241,6 +241,17 @@ def test_another_cell_of_the_question_can_be_corrected(tmp_path: Path) -> None:
     assert (correction.column, set(correction.old)) == ("Dx", {"2019"})
 
 
+def test_what_the_mapping_says_for_everybody_is_corrected_there(tmp_path: Path) -> None:
+    method = place("anti_srp", 2, None, field="method", value="dot_blot", column="SRP")
+    listed = written(
+        round_of(tmp_path, [finding("S11", "P1", method, part="seronegative")]), tmp_path
+    )
+    cells = {"Answer": "corrected", "New value": "ELISA", **WHO}
+    _, taken = import_answers(log_of(tmp_path), fill(listed, {"P1": cells}))
+    assert not taken.entries
+    assert "the mapping says it for everybody" in taken.problems[0]
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"a;b\n1;2\n"])
 def test_what_is_no_list_is_refused(listed: Path, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.xlsx"

@@ -56,6 +56,8 @@ def test_every_column_of_madrid_is_mapped_or_ignored_on_purpose(name: str) -> No
         ("CK at 6 months (IU/L)", Match("ck", "value_number", "month_6", "IU/L")),
         ("CK (µkat/L)", Match("ck", "value_number", None, "µkat/L")),
         ("CK (kg)", Match("ck", "value_number")),
+        ("CK (xULN)", Match("ck", "value_number", None, "xULN")),
+        ("CK (ULN)", Match("ck", "reference_high")),
         ("CK 12m", Match("ck", "value_number", "month_12")),
         ("Fecha inicio síntomas", Match("imnm", "onset_date")),
         ("FECHA_DX", Match("imnm", "date")),
