@@ -24,7 +24,7 @@ from imnm_fhir.flow.earlier import (
 from imnm_fhir.flow.places import Progress
 from imnm_fhir.flow.withdrawn import leave_out_withdrawn, suspect_beside
 from imnm_fhir.harmonise.corrections import APPLIED
-from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, put_on_top, site_of
+from imnm_fhir.harmonise.deliveries import INCREMENTAL, changes, kept_of, put_on_top, site_of
 from imnm_fhir.languages import counted
 from imnm_fhir.queries.asking import delivery_id
 from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEPT = ("redactions",)  # of the manifest, whatever is made again
 READ_FROM = "read_from"  # where the site's files are, so that an answer counts without typing them
 
 
@@ -148,8 +147,7 @@ def _base(
         return _Base(before, chain, asked_of, searched=False)
     base = made_again(chain, answered, asked_of, suspect)
     if base is not None:
-        kept = {name: before.manifest[name] for name in KEPT if name in before.manifest}
-        base = replace(base, manifest={**base.manifest, **kept})
+        base = replace(base, manifest={**base.manifest, **kept_of(before)})
     return _Base(base, chain, asked_of)
 
 

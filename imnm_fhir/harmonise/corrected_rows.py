@@ -57,39 +57,33 @@ def facts_at(fitted: TablePlan, row: int) -> Iterator[FactPlan]:
 
 
 Key = tuple[str | None, ...]
-Moves = Mapping[Key, str]
+Moves = Mapping[Key, tuple[str, str]]  # id of the correction of the date, n from then on
 
 
 def moves_of(tables: Sequence[TablePlan], corrections: Iterable[Correction]) -> Moves:
-    """By the key of a row whose date was corrected (patient, element, time point, n): its n from then on.
+    """By the key of a row whose date was corrected (patient, element, time point, n): how it moves.
 
     The date tells the rows of a series apart, so that the row has another n where the source has the
     corrected date by now.
     """
     return {
-        _key(each): moved
-        for each in corrections
-        for fitted in tables
-        if (moved := _moved(fitted, each)) is not None
-    }
-
-
-def in_circles(tables: Sequence[TablePlan], corrections: Iterable[Correction]) -> set[str]:
-    """The ids of corrections of dates that put rows in each other's places, or back where they were.
-
-    Whether the source has them still or has exchanged them by now no key tells.
-    """
-    dates = {
         _key(each): (each.id, moved)
         for each in corrections
         for fitted in tables
         if (moved := _moved(fitted, each)) is not None
     }
+
+
+def in_circles(moves: Moves) -> set[str]:
+    """The ids of corrections of dates that put rows in each other's places, or back where they were.
+
+    Whether the source has them still or has exchanged them by now no key tells.
+    """
     found = set()
-    for start, (name, _) in dates.items():
+    for start, (name, _) in moves.items():
         key, seen = start, {start}
-        while key in dates:
-            key = (*key[:-1], dates[key][1])
+        while key in moves:
+            key = (*key[:-1], moves[key][1])
             if key == start:
                 found.add(name)
             if key in seen:
@@ -131,7 +125,7 @@ def by_every_key(correction: Correction, moves: Moves) -> Iterator[Correction]:
     """The correction, and then as it is looked for once the source has the corrected date."""
     yield correction
     if moved := moves.get(_key(correction)):
-        yield replace(correction, n=moved)
+        yield replace(correction, n=moved[1])
 
 
 def has_key(fitted: TablePlan, row: int, correction: Correction) -> bool:

@@ -51,7 +51,8 @@ def apply_corrections(
     made, states = list(fitted), {}
     rows = [_rows(each, mapping, key) for each in fitted]
     own = delivery_hash((each.table.file, each.table.sha256) for each in fitted)
-    moves, circles = moves_of(fitted, corrections), in_circles(fitted, corrections)
+    moves = moves_of(fitted, corrections)
+    circles = in_circles(moves)
     for each in corrections:
         states[each.id] = GONE
         found = _found(made, fitted, rows, each, moves)

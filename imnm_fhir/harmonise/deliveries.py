@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 INCREMENTAL = "incremental"
+KEPT = ("redactions",)  # of the manifest, whatever is made again
 ONLY = {"only in the first": "gone", "only in the second": "new"}
 About = tuple[str | None, ...]
 
@@ -69,10 +70,14 @@ def put_on_top(old: Cohort, new: Cohort, sent: Collection[str] = ()) -> Cohort:
     issues = (
         *_standing(old, new), *new.issues, *map(_contest, doubted), *map(_doubt, _undated(old, new))
     )  # fmt: skip
-    kept = {name: old.manifest[name] for name in ("redactions",) if name in old.manifest}
-    manifest = {**new.manifest, **kept, "sites": about}
+    manifest = {**new.manifest, **kept_of(old), "sites": about}
     cells = _cells(old, new, gone, {str(each["id"]) for each in doubted})
     return replace(new, manifest=manifest, tables=tables, issues=issues, cells=cells)
+
+
+def kept_of(cohort: Cohort) -> dict[str, Any]:
+    """What a manifest says that stays, whatever the cohort is made of next."""
+    return {name: cohort.manifest[name] for name in KEPT if name in cohort.manifest}
 
 
 def _replayed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,14 +95,21 @@ def _contested(old: Cohort, new: Cohort, sent: Collection[str]) -> list[dict[str
     if not sent:
         return []
     fresh = _applied(new) - _applied(old)
-    found = []
-    for name in TABLES if fresh else ():
-        known = {row["id"]: row for row in old.tables[name].to_pylist()}
-        for row in new.tables[name].to_pylist():
-            other = known.get(row["id"])
-            if row["id"] not in sent and other is not None and _values(row) != _values(other):
-                found.append({**row, "table": name})
-    return found
+    return [
+        row
+        for name in (TABLES if fresh else ())
+        for row in _displacing(name, old.tables[name], _without(new.tables[name], sent))
+    ]
+
+
+def _displacing(name: str, old: "pa.Table", new: "pa.Table") -> list[dict[str, Any]]:
+    """The rows of `new` that take the place of rows of `old` which say otherwise; `name` is the table's."""
+    import pyarrow.compute as pc
+
+    same = old.filter(pc.is_in(old["id"], value_set=new["id"].combine_chunks()))
+    known = {row["id"]: _values(row) for row in same.to_pylist()}
+    there = new.filter(pc.is_in(new["id"], value_set=same["id"].combine_chunks()))
+    return [{**row, "table": name} for row in there.to_pylist() if known[row["id"]] != _values(row)]
 
 
 def _applied(cohort: Cohort) -> set[str]:
@@ -138,14 +150,7 @@ def _undated(old: Cohort, new: Cohort) -> list[dict[str, Any]]:
         series |= set(pc.unique(each.filter(dated)["element"]).to_pylist())
     undated = pc.and_(pc.is_null(now["time_point"]), pc.is_null(now["n"]))
     of_series = pc.is_in(now["element"], value_set=pa.array(sorted(series), pa.string()))
-    fresh = now.filter(pc.and_(undated, of_series))
-    same = before.filter(pc.is_in(before["id"], value_set=fresh["id"].combine_chunks()))
-    known = {row["id"]: row for row in same.to_pylist()}
-    return [
-        {**row, "table": "observations"}
-        for row in fresh.to_pylist()
-        if row["id"] in known and _values(known[row["id"]]) != _values(row)
-    ]
+    return _displacing("observations", before, now.filter(pc.and_(undated, of_series)))
 
 
 def _doubt(row: Mapping[str, Any]) -> Issue:
