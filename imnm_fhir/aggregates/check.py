@@ -84,25 +84,23 @@ def _of_row(row: Row) -> Iterator[Contradiction]:
         text = translatable("it speaks of {total}, its column has {n} patients")
         yield said(SUBGROUP, row, sentence(text, total=row.total, n=row.group_total), certain=False)
     if row.n is not None and row.total is not None:
-        if row.n > row.total and not row.declared:
-            pass  # then it is no count, but a mean with its deviation
-        elif row.n > row.total:
-            text = translatable("{n} of {total}: the part is larger than the whole")
-            yield said(SUBGROUP, row, sentence(text, n=row.n, total=row.total))
-        elif row.percent and not fits(row.n, row.total, row.percent):
-            why = explain(row.n, row.total, row.percent)
-            if row.declared:
-                yield said(PERCENT, row, why)
-            else:
-                yield said(
-                    PERCENT, row, sentence("if this is n (%): {why}", why=why), certain=False
-                )
+        yield from _of_count(row, row.n, row.total)
     elif row.percent and not 0 <= row.percent.value <= 100:
         why = sentence("{percent} is no share of a whole", percent=row.percent)
         yield said(PERCENT, row, why)
     elif row.percent and row.total and not _parts_near(row.total, row.percent):
         yield said(PERCENT, row, _no_part(row.total, row.percent), certain=False)
     yield from _of_range(row)
+
+
+def _of_count(row: Row, n: int, total: int) -> Iterator[Contradiction]:
+    if n > total and row.declared:  # else it is no count, but a mean with its deviation
+        text = translatable("{n} of {total}: the part is larger than the whole")
+        yield said(SUBGROUP, row, sentence(text, n=n, total=total))
+    elif n <= total and row.percent and not fits(n, total, row.percent):
+        why = explain(n, total, row.percent)
+        why = why if row.declared else sentence("if this is n (%): {why}", why=why)
+        yield said(PERCENT, row, why, certain=row.declared)
 
 
 def _no_part(total: int, printed: Percent) -> Sentence:

@@ -39,7 +39,7 @@ def _lines(rows: Sequence[Row]) -> Iterator[Line]:
 
 def _partitions(groups: Groups) -> Iterator[tuple[str, tuple[str, ...]]]:
     """All patients, and neighbouring groups whose N add up to theirs: the parts of everyone."""
-    whole = next((each for each in groups if meaning("everyone", clean(each[0]))), None)
+    whole = _everyone(groups)
     if whole is None or whole[1] is None:
         return
     others = [each for each in groups if each is not whole]
@@ -53,6 +53,11 @@ def _partitions(groups: Groups) -> Iterator[tuple[str, tuple[str, ...]]]:
             start = end
         else:
             start += 1
+
+
+def _everyone(groups: Groups) -> tuple[str, int | None] | None:
+    """The column of all patients, with its N."""
+    return next((each for each in groups if meaning("everyone", clean(each[0]))), None)
 
 
 def _sums(lines: Sequence[Line], everyone: str, parts: Sequence[str]) -> Iterator[Contradiction]:
@@ -99,12 +104,12 @@ def _wholes(everyone: Row, rows: Sequence[Row], parts: Sequence[str]) -> Iterato
 
 def _sizes(lines: Sequence[Line], groups: Groups) -> Iterator[Contradiction]:
     """Groups whose N do not make up that of everyone, though every count of theirs does."""
-    whole = next((name for name, _ in groups if meaning("everyone", clean(name))), None)
-    parts = [each for each in groups if each[0] != whole]
-    if whole is None or len(parts) < 2 or any(size is None for _, size in groups):
+    everyone = _everyone(groups)
+    parts = [each for each in groups if each is not everyone]
+    if everyone is None or len(parts) < 2 or any(size is None for _, size in groups):
         return
     counted = [
-        (line[whole], [line[name].n for name, _ in parts])
+        (line[everyone[0]], [line[name].n for name, _ in parts])
         for line in lines
         if all(row.n is not None and row.declared for row in line.values())
     ]

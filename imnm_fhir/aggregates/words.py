@@ -15,12 +15,16 @@ SHARE_FIRST = re.compile(r"%\s*[(\[,]?\s*n(?!\w)")
 
 
 @cache
+def _raw() -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads((mappings() / "aggregates.toml").read_text("utf-8"))
+
+
+@cache
 def words(section: str) -> dict[str, str]:
     """What each word of a section means. `n` and `N` are kept apart; all others are folded."""
-    raw = tomllib.loads((mappings() / "aggregates.toml").read_text("utf-8"))
     return {
         word if word in ("n", "N") else fold(word): name
-        for name, known in raw[section].items()
+        for name, known in _raw()[section].items()
         for word in known
     }
 
@@ -47,10 +51,9 @@ def is_ignored(heading: str) -> bool:
 @cache
 def _kinds() -> tuple[tuple[re.Pattern[str], str, bool], ...]:
     """Each word as a pattern, its kind, and whether it is read in capitals only."""
-    raw = tomllib.loads((mappings() / "aggregates.toml").read_text("utf-8"))["kinds"]
     return tuple(
         (re.compile(rf"(?<!\w){re.escape(word if word.isupper() else fold(word))}(?!\w)"), kind, word.isupper())
-        for kind, known in raw.items()
+        for kind, known in _raw()["kinds"].items()
         for word in known
     )  # fmt: skip
 
