@@ -94,7 +94,7 @@ def diagnose(connection: Connection) -> Diagnosis:
     """
     capabilities = read_capabilities(connection)
     types = tuple(shape.resource for shape in load_shapes().values())
-    tag = (f"{load_project().base}/project", "imnm-fhir")
+    tag = load_project().tag
     times, last = _measure(connection)
     clock = _clock(last)
     counts = count_queries(connection, [Query(kind, (), tag) for kind in types])
@@ -248,17 +248,17 @@ def _sites(
     connection: Connection, types: Sequence[str], notes: list[str]
 ) -> dict[str, dict[str, int | None]]:
     """Counts by type of each site of ours that has its Organization at the server."""
-    base = load_project().base
+    project = load_project()
     names: set[str] = set()
     try:
-        for line in find(connection, "Organization", {"_tag": f"{base}/project|imnm-fhir"}):
-            names.update(_site_names(line, f"{base}/site"))
+        for line in find(connection, "Organization", {"_tag": "|".join(project.tag)}):
+            names.update(_site_names(line, f"{project.base}/site"))
     except ServerError as error:
         notes.append(f"the sites could not be read: {error}")
     if len(names) > _MOST_SITES:
         notes.append(f"{len(names)} sites; the first {_MOST_SITES} are shown")
     shown = sorted(names)[:_MOST_SITES]
-    queries = [Query(kind, (), (f"{base}/site", name)) for name in shown for kind in types]
+    queries = [Query(kind, (), (f"{project.base}/site", name)) for name in shown for kind in types]
     counts = iter(count_queries(connection, queries))
     return {_clean(name): {kind: next(counts) for kind in types} for name in shown}
 

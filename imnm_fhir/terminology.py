@@ -51,6 +51,11 @@ class Project:
     systems: dict[str, str]
     same_system: dict[str, str]
 
+    @property
+    def tag(self) -> tuple[str, str]:
+        """System and code of the tag that each of our resources carries."""
+        return f"{self.base}/project", "imnm-fhir"
+
     def system(self, short: str) -> str:
         """The address that a short name such as `loinc` stands for."""
         if short not in self.systems:

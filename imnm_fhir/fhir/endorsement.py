@@ -35,14 +35,14 @@ Endorsement = Mapping[str, str]  # the site, and TEXTS
 
 def endorsement_resource(said: Endorsement) -> dict[str, Any]:
     """The Provenance of an endorsement: its site, `by`, `role`, `statement`, `at`, `state`, `content`."""
-    base, site = load_project().base, said["site"]
+    base, site, (system, code) = load_project().base, said["site"], load_project().tag
     return {
         "resourceType": KIND,
         "id": resource_id(row_key((site, None, "endorsement"))),
         "meta": {
             "source": f"{base}/site/{site}",
             "tag": [
-                {"system": f"{base}/project", "code": "imnm-fhir"},
+                {"system": system, "code": code},
                 {"system": f"{base}/site", "code": site},
             ],
         },
@@ -74,7 +74,7 @@ def _entity(name: str, value: str) -> dict[str, Any]:
 def is_endorsement(resource: Mapping[str, Any]) -> bool:
     """Whether a resource is a Provenance with our tag."""
     tags = resource.get("meta", {}).get("tag") if isinstance(resource.get("meta"), dict) else None
-    ours = f"{load_project().base}/project"
+    ours, _ = load_project().tag
     return resource.get("resourceType") == KIND and any(
         isinstance(tag, dict) and tag.get("system") == ours
         for tag in (tags if isinstance(tags, list) else ())

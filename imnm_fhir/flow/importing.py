@@ -195,7 +195,7 @@ def _wanted(chosen: FromServer, site: str | None) -> "Wanted":
 def _tag(text: str | None) -> tuple[str, str]:
     """The tag that a text names; the project's own where there is none."""
     if text is None:
-        return f"{load_project().base}/project", "imnm-fhir"
+        return load_project().tag
     system, _, code = text.rpartition("|")
     if not system or not code:
         raise UsageError("--tag is no system|code; write both parts, in quotes")

@@ -106,9 +106,9 @@ def _held(connection: Connection, person: Person) -> dict[Place, bool]:
 def _is_ours(resource: Mapping[str, Any]) -> bool:
     """Whether a resource carries our tag or a key of ours."""
     tags = as_mapping(resource.get("meta")).get("tag")
-    base = load_project().base
+    system, _ = load_project().tag
     systems = [as_mapping(tag).get("system") for tag in tags] if isinstance(tags, list) else []
-    return f"{base}/project" in systems or key_of(resource) is not None
+    return system in systems or key_of(resource) is not None
 
 
 def _dependants() -> list[str]:
