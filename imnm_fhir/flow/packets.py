@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from imnm_fhir.cohort import Cohort, read_cohort, read_manifest
+from imnm_fhir.cohort import Cohort, read_cohort, read_manifest, read_people
 from imnm_fhir.dictionary import load_dictionary
 from imnm_fhir.errors import ImnmFhirError, UsageError
 from imnm_fhir.findings import Rule
@@ -64,22 +64,27 @@ def type_question(
 
 def _check_query(pool: Path, site: str, query: str, log: Log) -> None:
     """Raise `UsageError` for a query that neither a person nor a rule has asked the site."""
-    from imnm_fhir.validation import validate
-
     if query in {each["query"] for each in (*log.of("typed"), *log.of("said"))}:
         return
-    cohort = read_cohort(pool)
-    asked = questions_of(queries_of(validate(cohort, load_study(None)), cohort), site)
+    asked = _of_rules(pool, site, None)
     if query not in {each["query"] for each in asked}:
         raise UsageError(
             f"{pool}: no query of '{site}' is called '{query}'; see its packet, or the audit"
         )
 
 
+def _of_rules(pool: Path, site: str, study: Path | None) -> list[Entry]:
+    """The questions that the rules ask a site of the pool."""
+    from imnm_fhir.validation import validate
+
+    cohort = read_cohort(pool)
+    return questions_of(queries_of(validate(cohort, load_study(study)), cohort), site)
+
+
 def _check_patient(pool: Path, site: str, patient: str) -> None:
     import pyarrow.compute as pc
 
-    table = read_cohort(pool).tables["patients"]
+    table = read_people(pool, ()).tables["patients"]
     mine = pc.and_(pc.equal(table["site"], site), pc.equal(table["patient"], patient))
     if not pc.any(mine).as_py():
         raise UsageError(f"{pool}: holds no such patient of '{site}'; check --patient and --site")
@@ -122,12 +127,9 @@ def _to_site(
     study: Path | None,
     log: Path | None,
 ) -> Packet:
-    from imnm_fhir.validation import validate
-
     if site is None or site not in manifest["sites"]:
         raise UsageError(f"say which site with --site: {', '.join(sorted(manifest['sites']))}")
-    cohort, kept = read_cohort(folder), log_of(folder, log)
-    found = questions_of(queries_of(validate(cohort, load_study(study)), cohort), site)
+    found, kept = _of_rules(folder, site, study), log_of(folder, log)
     return Packet(
         site, TO_SITE, (*found, *typed_questions(kept, site)), tuple(own_words(kept, site))
     )

@@ -53,11 +53,11 @@ def leave_out_withdrawn(cohort: Cohort, *beside: Path) -> Cohort:
     alike = {pair for place in places for pair in like_withdrawn(people, place)} - withdrawn
     if not withdrawn and not alike:
         return cohort
-    for line in [*said_of(withdrawn), *said_of(alike, HELD_BACK)]:
+    said = [*said_of(withdrawn), *said_of(alike, HELD_BACK)]
+    for line in said:
         logger.warning("%s", line)
     nameless = [_nameless(each, alike) for each in cohort.issues]
     kept = keep_patients(replace(cohort, issues=tuple(nameless)), people - withdrawn - alike)
-    said = [*said_of(withdrawn), *said_of(alike, HELD_BACK)]
     return replace(kept, manifest={**kept.manifest, "withdrawn": said})
 
 

@@ -177,12 +177,17 @@ def _without_findings(causes: Iterable[Cause], page: _Page) -> Iterable[Block]:
 
 
 def _target_line(target: Target, words: Words) -> CellLine:
-    label = element_label(target.element, words.translator) or target.table
-    visit = time_point_label(target.time_point, words.translator)
     return CellLine(
-        ", ".join(each for each in (label, visit) if each), target.value, target.word,
+        _fact(target, words), target.value, target.word,
         target.file, target.sheet, target.row, target.column,
     )  # fmt: skip
+
+
+def _fact(about: Issue | Target, words: Words) -> str:
+    """The element and visit that something is about, else its table."""
+    label = element_label(about.element, words.translator) or about.table
+    visit = time_point_label(about.time_point, words.translator)
+    return ", ".join(each for each in (label, visit) if each)
 
 
 def page_causes(
@@ -275,9 +280,7 @@ def _question(query: Query, page: _Page) -> str:
 
 def _makers(draft: _Draft, page: _Page) -> Iterable[Callable[[], Unit]]:
     """What makes each unit: of long blocks the page shows the first ones only."""
-    if not draft.causes:
-        yield from (partial(_unit, [each], None, page) for each in draft.findings)
-    elif draft.causes[0].query.rows:
+    if not draft.causes or draft.causes[0].query.rows:
         yield from (partial(_unit, [each], None, page) for each in draft.findings)
     else:
         yield from (partial(_unit, cause.findings, cause.query, page) for cause in draft.causes)
@@ -345,12 +348,9 @@ def _own_line(finding: Issue, words: Words) -> CellLine:
     """The cell that a finding stands at; its value may be what the rule compared."""
     own = own_place(finding)
     if own is None:
-        label = element_label(finding.element, words.translator) or finding.table
-        visit = time_point_label(finding.time_point, words.translator)
-        fact = ", ".join(each for each in (label, visit) if each)
         read = isinstance(finding, Finding)
         return CellLine(
-            fact, finding.value if read else None, None if read else finding.value,
+            _fact(finding, words), finding.value if read else None, None if read else finding.value,
             finding.file, finding.sheet, finding.row, finding.column,
         )  # fmt: skip
     line = _line(own, words)

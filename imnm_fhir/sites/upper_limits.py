@@ -71,11 +71,8 @@ def upper_limit_reading(
         context.fault(target.line, target.column, f"upper_limit: {error}")
         return None
     mark = None if said.by_sex else imputed_mark(context.dictionary)
-    fact = (
-        element.name,
-        target.time_point,
-        target.n,
-    )  # a column may fill several, each with its limit
+    # a column may fill several facts, each with its limit
+    fact = element.name, target.time_point, target.n
     return Reading(
         f"{MADE}{target.line} {target.column} {fact}", target.line, FIELD, "number", carries=False,
         element=element, decimal=".", unit=SourceUnit(element.unit), optional=True,

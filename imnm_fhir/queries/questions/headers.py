@@ -1,7 +1,9 @@
 """The site's own header of a field, for cells that are blank: they stand in no list of cells."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from imnm_fhir.cohort import Cohort
@@ -17,13 +19,14 @@ class Headers:
     """Which field the site's columns fill, and which column a field is filled from."""
 
     cohort: Cohort
-    _fields: dict[Column, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     _columns: dict[tuple[str | None, ...], str | None] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Look through the cells once: each column with the fields that it fills."""
+    @cached_property
+    def _fields(self) -> Mapping[Column, set[tuple[str, str]]]:
+        """Each column with the fields that it fills: all cells are looked through, at the first question."""
+        fields: dict[Column, set[tuple[str, str]]] = defaultdict(set)
         if self.cohort.cells is None:
-            return
+            return fields
         import pyarrow as pa
 
         names = ("file", "sheet", "column", "table", "field")
@@ -31,7 +34,8 @@ class Headers:
         plain = pa.table({name: table[name].cast(pa.string()) for name in names})
         for row in plain.group_by(list(names)).aggregate([]).to_pylist():
             column = (row["file"], row["sheet"], row["column"])
-            self._fields[column].add((row["table"], row["field"]))
+            fields[column].add((row["table"], row["field"]))
+        return fields
 
     def field_of(self, issue: Issue) -> str | None:
         """The field that the column of an issue fills; None where it fills several, or none."""
