@@ -12,8 +12,7 @@ from imnm_fhir.flow import Gate, harmonise_files, pass_gate, take_answers
 from imnm_fhir.pool import pool
 from imnm_fhir.queries.asking import ask, write_queries
 from imnm_fhir.queries.record.log import LOG, log_folder, read_log
-from tests.unit.queries.one_loop import finding, place, validation
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import WHO, fill, finding, place, validation
 from tests.unit.small_cohort import cohort, person
 from tests.unit.small_site import CK, SEX, site_text
 

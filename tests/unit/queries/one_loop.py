@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from openpyxl import load_workbook
+
 from imnm_fhir.cohort import Cohort
 from imnm_fhir.findings import Finding, Place, RuleSetting, Validation
 from imnm_fhir.issues import Issue
@@ -90,3 +92,20 @@ def log_of(folder: Path) -> Log:
 
 MRC = finding("M01", "P1", place("worst_mrc", 2, "6"))
 MRS = finding("M08", "P2", place("mrs", 3, "7"))
+
+
+WHO = {"By": "Eva", "Role": "data manager of the site"}
+
+
+def fill(
+    path: Path, rows: dict[str, dict[str, Any]], out: Path | None = None, by: str = "Patient"
+) -> Path:
+    """Fill in the rows of these patients, or of what stands in another column."""
+    book = load_workbook(path)
+    sheet = book.worksheets[0]
+    places = {cell.value: number for number, cell in enumerate(sheet[1], 1)}
+    for number in range(2, sheet.max_row + 1):
+        for name, value in rows.get(str(sheet.cell(number, places[by]).value), {}).items():
+            sheet.cell(number, places[name], value)
+    book.save(out or path)
+    return out or path

@@ -21,8 +21,7 @@ from imnm_fhir.queries.record.chart import write_chart
 from imnm_fhir.queries.record.log import Log, redact
 from imnm_fhir.queries.record.status import status_of
 from imnm_fhir.written import read_own_csv
-from tests.unit.queries.one_loop import MRC, MRS, issue, log_of, round_of, written
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import MRC, MRS, WHO, fill, issue, log_of, round_of, written
 from tests.unit.small_site import SEX, site
 
 

@@ -15,23 +15,17 @@ from imnm_fhir.queries.lists.columns import answer_words, headings
 from imnm_fhir.queries.lists.importing import Taken, import_answers
 from imnm_fhir.queries.record.answers import corrections_of, standing_answers
 from imnm_fhir.queries.record.log import Log
-from tests.unit.queries.one_loop import MRC, MRS, finding, log_of, place, round_of, written
-
-WHO = {"By": "Eva", "Role": "data manager of the site"}
-
-
-def fill(
-    path: Path, rows: dict[str, dict[str, Any]], out: Path | None = None, by: str = "Patient"
-) -> Path:
-    """Fill in the rows of these patients, or of what stands in another column."""
-    book = load_workbook(path)
-    sheet = book.worksheets[0]
-    places = {cell.value: number for number, cell in enumerate(sheet[1], 1)}
-    for number in range(2, sheet.max_row + 1):
-        for name, value in rows.get(str(sheet.cell(number, places[by]).value), {}).items():
-            sheet.cell(number, places[name], value)
-    book.save(out or path)
-    return out or path
+from tests.unit.queries.one_loop import (
+    MRC,
+    MRS,
+    WHO,
+    fill,
+    finding,
+    log_of,
+    place,
+    round_of,
+    written,
+)
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 
 from imnm_fhir.queries.lists.importing import Taken, import_answers
 from imnm_fhir.queries.record.answers import corrections_of
-from tests.unit.queries.one_loop import MRC, finding, log_of, place, round_of, written
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import MRC, WHO, fill, finding, log_of, place, round_of, written
 
 
 def take(folder: Path, listed: Path, **cells: Any) -> Taken:

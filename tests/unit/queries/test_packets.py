@@ -26,9 +26,8 @@ from imnm_fhir.queries.questions.causes import queries_of
 from imnm_fhir.queries.questions.locate import locate
 from imnm_fhir.queries.record.log import Log, append, read_log
 from imnm_fhir.queries.record.status import query_states
-from tests.unit.queries.one_loop import MRC, log_of, round_of, site_cohort, validation
+from tests.unit.queries.one_loop import MRC, WHO, fill, log_of, round_of, site_cohort, validation
 from tests.unit.queries.one_loop import written as listing_of
-from tests.unit.queries.test_importing import WHO, fill
 
 
 def written(folder: Path) -> Path:

@@ -13,8 +13,7 @@ from imnm_fhir.queries.asking import ask
 from imnm_fhir.queries.lists.importing import import_answers
 from imnm_fhir.queries.record.log import Log, read_log
 from imnm_fhir.queries.record.signing import is_signed, sign, signature
-from tests.unit.queries.one_loop import MRC, site_cohort, validation, written
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import MRC, WHO, fill, site_cohort, validation, written
 
 
 def manifest(hashes: str = "a") -> dict[str, Any]:

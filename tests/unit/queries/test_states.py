@@ -9,8 +9,18 @@ from imnm_fhir.queries.lists.importing import import_answers
 from imnm_fhir.queries.record.answers import corrections_of, foreign_patients
 from imnm_fhir.queries.record.log import append
 from imnm_fhir.queries.record.status import query_states, status_of
-from tests.unit.queries.one_loop import MRC, MRS, finding, issue, log_of, place, round_of, written
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import (
+    MRC,
+    MRS,
+    WHO,
+    fill,
+    finding,
+    issue,
+    log_of,
+    place,
+    round_of,
+    written,
+)
 
 WRONG = finding("M01", "P1", place("worst_mrc", 2, "9"))
 

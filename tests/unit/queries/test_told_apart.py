@@ -7,8 +7,7 @@ from pathlib import Path
 from imnm_fhir.issues import Issue
 from imnm_fhir.queries.asking import Asked
 from imnm_fhir.queries.lists.importing import import_answers
-from tests.unit.queries.one_loop import issue, log_of, round_of, written
-from tests.unit.queries.test_importing import WHO, fill
+from tests.unit.queries.one_loop import WHO, fill, issue, log_of, round_of, written
 
 
 def cells(rows: Mapping[int, str]) -> list[Issue]:
