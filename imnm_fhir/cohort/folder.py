@@ -221,17 +221,18 @@ def read_people(folder: Path, elements: Sequence[str]) -> Cohort:
 
     The other tables are empty: enough to say who may leave, however large the cohort is.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     manifest = read_manifest(folder)
     tables = {name: table_from_rows(name, []) for name in TABLES}
     tables["patients"] = _read_table(folder, manifest, "patients")
     path = table_file(folder, manifest, "observations")
-    tables["observations"] = pq.read_table(path, filters=[("element", "in", list(elements))])
+    wanted = pc.field("element").isin(pa.array(list(elements), pa.string()))
+    tables["observations"] = pq.read_table(path, filters=wanted)
     _check_sites(folder, manifest, tables)
-    issues = pq.read_table(
-        table_file(folder, manifest, "issues"), filters=[("element", "in", list(elements))]
-    )
+    issues = pq.read_table(table_file(folder, manifest, "issues"), filters=wanted)
     return Cohort(manifest, tables, tuple(Issue(**row) for row in issues.to_pylist()))
 
 
